@@ -1,0 +1,159 @@
+import type { LoadHeartbeat, LoadRef } from '../../definitions/contracts/copy.ts';
+import type { VerifyMode } from '../../definitions/contracts/job.ts';
+import { SynclineError } from '../../definitions/errors.ts';
+import type { ChunkSource, LoadUnit, TablePlan, UnitReading } from '../../stores/spi/chunk-source.ts';
+import type {
+  BeginWriting,
+  ChunkTarget,
+  LoadedUnit,
+  UnitReceipt,
+  UnitWriting,
+} from '../../stores/spi/chunk-target.ts';
+import type { Digest } from '../../stores/spi/rows.ts';
+import type { FaultPoints } from '../dependencies.ts';
+import { pipeThrough } from '../pipe.ts';
+
+/** One unit on its way: everything that its steps need. */
+export interface UnitWork {
+  readonly ref: LoadRef;
+  readonly plan: TablePlan;
+  readonly unit: LoadUnit;
+  readonly source: ChunkSource;
+  readonly target: ChunkTarget;
+  readonly verify: VerifyMode;
+  readonly attempt: number;
+  readonly throttleBytesPerSecond?: number;
+  readonly signal: AbortSignal;
+  readonly fault: FaultPoints;
+  readonly progress: UnitProgress;
+}
+
+export interface UnitProgress {
+  step(step: LoadHeartbeat['step']): void;
+  bytes(count: number): void;
+}
+
+/**
+ * Brings one unit over: ledger, snapshot, COPY, keys, comparison, exchange. Everything on the target is one
+ * transaction, so a kill at any line leaves either nothing or a ledger row; see design 3.2.
+ */
+export async function loadUnit(work: UnitWork): Promise<LoadedUnit> {
+  work.progress.step('waiting');
+  const begun = await work.target.begin(beginOf(work));
+  if ('loaded' in begun) return begun.loaded;
+  const { writing } = begun;
+  let reading: UnitReading | null = null;
+  try {
+    reading = await work.source.open({
+      plan: work.plan,
+      unit: work.unit,
+      verify: work.verify,
+      framed: work.target.takesFramed,
+      job: work.ref.job,
+      signal: work.signal,
+    });
+    const copied = await copyRows(work, reading, writing);
+    const digest = await buildAndVerify(work, { reading, writing, copied });
+    // The source is not needed any more; its transaction ends while the target's does.
+    await Promise.all([commit(work, writing, { ...copied, digest, mark: reading.mark }), reading.close()]);
+    return { ...copied, digest };
+  } finally {
+    await Promise.all([reading?.close(), writing.abort()]);
+  }
+}
+
+/** Completes a sliced chunk in the same steps; its rows are there already. */
+export async function finishUnit(work: UnitWork): Promise<LoadedUnit> {
+  work.progress.step('waiting');
+  const begun = await work.target.beginFinish(beginOf(work));
+  if ('loaded' in begun) return begun.loaded;
+  const { writing, slices } = begun;
+  try {
+    work.progress.step('indexing');
+    await writing.build();
+    work.progress.step('verifying');
+    if (work.verify !== 'none')
+      expectSame(work, 'count', { read: slices.rows, there: await writing.count() });
+    if (work.verify === 'digest')
+      expectSame(work, 'digest', { read: slices.digest, there: await writing.digest() });
+    const mark = { snapshot: '', insertPosition: '0/0', systemId: '', timeline: 0 };
+    await commit(work, writing, { ...slices, mark });
+    return slices;
+  } finally {
+    await writing.abort();
+  }
+}
+
+function beginOf(work: UnitWork): BeginWriting {
+  const { ref, plan, unit, attempt, verify, signal } = work;
+  return { ref, plan, unit, attempt, verify, signal };
+}
+
+interface Copied {
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+async function copyRows(work: UnitWork, reading: UnitReading, writing: UnitWriting): Promise<Copied> {
+  work.progress.step('copying');
+  const rows = pipeThrough(reading.rows(), {
+    ...(work.throttleBytesPerSecond === undefined
+      ? {}
+      : { throttleBytesPerSecond: work.throttleBytesPerSecond }),
+    onBytes: (bytes) => work.progress.bytes(bytes),
+    onFirst: () => work.fault.reach('load.mid', work.signal),
+    signal: work.signal,
+  });
+  const written = await writing.write(rows);
+  const copied = await reading.copied();
+  await work.fault.reach('load.copied', work.signal);
+  expectSame(work, 'count', { read: copied.rows, there: written.rows });
+  return copied;
+}
+
+interface CopiedUnit {
+  readonly reading: UnitReading;
+  readonly writing: UnitWriting;
+  readonly copied: Copied;
+}
+
+/** The source computes its digest under the copy's own snapshot while the target builds its indexes. */
+async function buildAndVerify(
+  work: UnitWork,
+  { reading, writing, copied }: CopiedUnit,
+): Promise<Digest | null> {
+  work.progress.step('indexing');
+  const [digest] = await Promise.all([
+    work.verify === 'digest' ? reading.digest() : Promise.resolve(null),
+    writing.build(),
+  ]);
+  work.progress.step('verifying');
+  if (work.verify === 'count') expectSame(work, 'count', { read: copied.rows, there: await writing.count() });
+  if (work.verify === 'digest') expectSame(work, 'digest', { read: digest, there: await writing.digest() });
+  return digest;
+}
+
+async function commit(work: UnitWork, writing: UnitWriting, receipt: UnitReceipt): Promise<void> {
+  work.progress.step('swapping');
+  await writing.commit(receipt, {
+    beforeCommit: () => work.fault.reach('swap.beforeCommit', work.signal),
+    onBlocked: () => work.progress.step('swapping'),
+  });
+  await work.fault.reach('swap.afterCommit', work.signal);
+}
+
+interface Compared {
+  readonly read: number | Digest | null;
+  readonly there: number | Digest | null;
+}
+
+/** Before the exchange, so a difference never becomes visible. Digests and counts are no row values. */
+function expectSame(work: UnitWork, what: 'count' | 'digest', found: Compared): void {
+  if (found.read === found.there) return;
+  const { chunk } = work.unit;
+  throw new SynclineError(
+    what === 'count' ? 'verify.countDiffers' : 'verify.digestDiffers',
+    `Chunk ${chunk}: ${what} ${String(found.read)} was read and ${String(found.there)} is there after writing.`,
+    { details: { chunk } },
+  );
+}

@@ -1,0 +1,181 @@
+import { ApplicationFailure } from '@temporalio/activity';
+import type {
+  LoadRef,
+  PlanReport,
+  PreflightFinding,
+  PreparedLoad,
+  PrepareInput,
+} from '../../definitions/contracts/copy.ts';
+import { errorTable } from '../../definitions/errors.ts';
+import { loadIdentity } from '../../planning/window.ts';
+import type { LoadLedger } from '../../stores/spi/load-ledger.ts';
+import { requireCapability } from '../../stores/spi/store.ts';
+import type { ActivityDependencies } from '../dependencies.ts';
+import { withHeartbeat } from '../heartbeat.ts';
+import { accountFindings } from './account.ts';
+import { describeJob, type DescribedJob, tablePlanOf } from './describe-job.ts';
+import { displayName } from '../../stores/spi/tables.ts';
+import { cutsOf, unitsOf } from './units.ts';
+
+/** Checks, creates what is missing, and writes the plan. A repeated call finds the plan and leaves it. */
+export async function prepareCopy(
+  dependencies: ActivityDependencies,
+  input: PrepareInput,
+): Promise<PreparedLoad> {
+  const { job } = input;
+  return await withHeartbeat(
+    () => ({ chunk: job.name, step: 'waiting' }),
+    async () => {
+      const described = await checkedJob(dependencies, input);
+      const { source, target } = described;
+      const ledger = requireCapability(target, 'loadLedger');
+      const ref = refOf(input, described);
+      const known = await ledger.plans.read(ref);
+      // A window that was loaded before keeps the plan and the run it was loaded under.
+      if (known !== null) {
+        return {
+          ref: { ...ref, run: known.ref.run },
+          plan: known.totals,
+          warnings: [],
+          alreadyDone: (await ledger.totals(ref)).unitsDone,
+        };
+      }
+      await requireCapability(target, 'chunkTarget').removeStaging(job.name);
+      const ready = await createMissing(dependencies, input, described);
+      const tables = ready.tables.map((table, index) => tablePlanOf(table, index + 1));
+      const units = unitsOf(requireCapability(source, 'chunkSource'), ready.tables);
+      const plan = await ledger.plans.write(ref, tables, units);
+      return { ref, plan, warnings: warningsOf(described.findings), alreadyDone: 0 };
+    },
+  );
+}
+
+/** The same checks, and what would be done; writes nothing. Findings of severity `error` say it would be refused. */
+export async function planCopy(dependencies: ActivityDependencies, input: PrepareInput): Promise<PlanReport> {
+  const described = await describeJob(dependencies.stores, input);
+  const findings = [...described.findings, ...(await preflight(described, input))];
+  const source = requireCapability(described.source, 'chunkSource');
+  const scripts = requireCapability(described.source, 'tableBuilder');
+  const tables: PlanReport['tables'][number][] = [];
+  const notCarried: string[] = [];
+  for (const table of described.tables) {
+    const sums = { chunks: 0, slices: 0, bytes: 0 };
+    for await (const cut of cutsOf(source, table)) {
+      sums.chunks += 1;
+      sums.slices += cut.ranges.length > 1 ? cut.ranges.length : 0;
+      sums.bytes += cut.bytes;
+    }
+    if (table.match.create)
+      notCarried.push(...(await scripts.script(table.definition, table.target)).notCarried);
+    tables.push({
+      source: displayName(table.definition.name),
+      target: displayName(table.target),
+      ...sums,
+      rowsEstimate: table.definition.leaves.reduce((sum, leaf) => sum + Math.max(0, leaf.rows), 0),
+      format: table.match.format,
+      strategy: table.decision.strategy,
+      willCreate: table.match.create,
+    });
+  }
+  return {
+    chunks: tables.reduce((sum, table) => sum + table.chunks, 0),
+    bytes: tables.reduce((sum, table) => sum + table.bytes, 0),
+    tables,
+    consistency: 'chunk',
+    slowPath: described.tables.flatMap((table) =>
+      [...table.match.slowPath, ...(table.decision.reason === null ? [] : [table.decision.reason])].map(
+        (reason) => ({
+          table: displayName(table.definition.name),
+          reason,
+        }),
+      ),
+    ),
+    notCarried,
+    findings,
+  };
+}
+
+async function checkedJob(dependencies: ActivityDependencies, input: PrepareInput): Promise<DescribedJob> {
+  const described = await describeJob(dependencies.stores, input);
+  const findings = [...described.findings, ...(await preflight(described, input))];
+  refuseOn(findings);
+  return { ...described, findings };
+}
+
+async function preflight(described: DescribedJob, input: PrepareInput): Promise<PreflightFinding[]> {
+  const sources = described.tables.map((table) => table.definition.name);
+  const targets = described.tables.map((table) => table.target);
+  const ledger = requireCapability(described.target, 'loadLedger');
+  const ref = refOf(input, described);
+  return [
+    ...(described.tables.length === 0 && described.findings.length === 0 ? [nothingSelected] : []),
+    ...(await requireCapability(described.source, 'tableReader').preflight('source', sources)),
+    ...(await requireCapability(described.target, 'tableReader').preflight('target', targets)),
+    ...(await accountFindings(ledger, { described, ref, mode: input.job.target.mode })),
+  ];
+}
+
+const nothingSelected: PreflightFinding = {
+  severity: 'error',
+  code: 'source.tableMissing',
+  table: null,
+  message: 'The job selects no table.',
+  cure: errorTable['source.tableMissing'].cure,
+};
+
+/** All that is wrong in one failure: its details are the findings, which the CLI prints one a line. */
+function refuseOn(findings: readonly PreflightFinding[]): void {
+  const errors = findings.filter((finding) => finding.severity === 'error');
+  if (errors.length === 0) return;
+  const more = errors.length > 1 ? ` (and ${String(errors.length - 1)} more)` : '';
+  throw ApplicationFailure.create({
+    type: 'preflight.refused',
+    message: `${errors[0]?.message ?? 'Refused.'}${more}`,
+    nonRetryable: true,
+    details: [errors.slice(0, 50)],
+  });
+}
+
+function warningsOf(findings: readonly PreflightFinding[]): string[] {
+  return findings.filter((finding) => finding.severity === 'warning').map((finding) => finding.message);
+}
+
+function refOf(input: PrepareInput, described: DescribedJob): LoadRef {
+  const { job, run } = input;
+  const windows = described.tables.map((table) => table.window);
+  return {
+    job: job.name,
+    load: loadIdentity(job.target.mode, windows, run),
+    run,
+    sourceStore: job.source.store,
+    targetStore: job.target.store,
+  };
+}
+
+/** Tables first, then a second look: the plan needs the partitions as they came to be. */
+async function createMissing(
+  dependencies: ActivityDependencies,
+  input: PrepareInput,
+  described: DescribedJob,
+): Promise<DescribedJob> {
+  const missing = described.tables.filter((table) => table.match.create);
+  if (missing.length === 0) return described;
+  const scripts = requireCapability(described.source, 'tableBuilder');
+  const builder = requireCapability(described.target, 'tableBuilder');
+  for (const table of missing) await builder.create(await scripts.script(table.definition, table.target));
+  const again = await describeJob(dependencies.stores, input);
+  refuseOn(again.findings);
+  return again;
+}
+
+/** For `retry`: what the ledger still knows of the job's newest load. */
+export async function latestLoad(
+  dependencies: ActivityDependencies,
+  input: PrepareInput,
+): Promise<PreparedLoad | null> {
+  const ledger: LoadLedger = requireCapability(dependencies.stores.get(input.job.target.store), 'loadLedger');
+  const stored = await ledger.plans.latest(input.job.name);
+  if (stored === null) return null;
+  const totals = await ledger.totals(stored.ref);
+  return { ref: stored.ref, plan: stored.totals, warnings: [], alreadyDone: totals.unitsDone };
+}

@@ -1,0 +1,31 @@
+import { benchChunks } from './chunks.ts';
+import { benchCopy } from './copy.ts';
+import { benchMemory } from './memory.ts';
+import { type BenchName, parseOptions, UsageError } from './options.ts';
+import { onStage, type Say, type Stage } from './stage.ts';
+import type { BenchOptions } from './options.ts';
+
+/** `npm run --silent bench -- <name>`: measures, checks that the work was done, prints one JSON object as last line. */
+const benches: Readonly<
+  Record<BenchName, (options: BenchOptions, stage: Stage, say: Say) => Promise<object>>
+> = {
+  copy: benchCopy,
+  memory: benchMemory,
+  chunks: benchChunks,
+};
+
+async function main(): Promise<void> {
+  const options = parseOptions(process.argv.slice(2));
+  const out = options.json ? process.stderr : process.stdout;
+  const say = (line: string): void => void out.write(`${line}\n`);
+  const result = await onStage(options, say, (stage) => benches[options.bench](options, stage, say));
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+}
+
+try {
+  await main();
+} catch (error) {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  process.stderr.write(`bench: ${error instanceof UsageError ? error.message : text}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

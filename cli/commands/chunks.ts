@@ -1,0 +1,88 @@
+import { Command, InvalidArgumentError } from 'commander';
+import type { UnitRecord } from '../../stores/spi/load-ledger.ts';
+import { type JobAddress, jobAddress } from '../client.ts';
+import { type CommandContext, type CommandResult, withContext } from '../context.ts';
+import { openLedger } from '../ledger.ts';
+import { type PendingUnit, pendingUnits } from '../pending-units.ts';
+import { bytesText, countText, plural } from '../render/amounts.ts';
+import { type Column, tableLines } from '../render/table.ts';
+
+interface ChunksOptions {
+  readonly skipped?: boolean;
+  readonly failing?: boolean;
+  readonly after: number;
+  readonly limit: number;
+}
+
+export function chunksCommand(): Command {
+  return new Command('chunks')
+    .description("List the chunks of a job's latest load and what became of them, from the target's ledger.")
+    .argument('<job>', 'name of the job')
+    .option('--skipped', 'only those set aside, and why; `syncline retry` loads them again')
+    .option('--failing', 'only those that fail at the moment, and why (asks Temporal, not the ledger)')
+    .option('--after <number>', 'begin after this one', wholeNumber, 0)
+    .option('--limit <chunks>', 'how many', wholeNumber, 1000)
+    .action(withContext(chunks));
+}
+
+async function chunks(context: CommandContext, name: string, options: ChunksOptions): CommandResult {
+  const address = jobAddress(name);
+  return options.failing === true
+    ? await listFailing(context, address)
+    : await listRecords(context, address, options);
+}
+
+async function listRecords(
+  context: CommandContext,
+  address: JobAddress,
+  { skipped, after, limit }: ChunksOptions,
+): Promise<number> {
+  const { output } = context;
+  const ledger = await openLedger(context, await context.temporal(), address);
+  const load = await ledger.plans.latest(address.name);
+  const request = { after, limit, onlySkipped: skipped === true };
+  const records = load === null ? [] : await ledger.records({ ref: load.ref, ...request });
+  output.value(records);
+  for (const line of tableLines(recordColumns, records)) output.line(line);
+  output.line(
+    records.length === limit
+      ? `There may be more: --after ${records.at(-1)?.ordinal ?? 0}`
+      : plural(records.length, 'unit'),
+  );
+  return 0;
+}
+
+async function listFailing(context: CommandContext, address: JobAddress): Promise<number> {
+  const { output } = context;
+  const failing = await pendingUnits(await context.temporal(), address);
+  output.value(failing);
+  for (const line of tableLines(failingColumns, failing)) output.line(line);
+  output.line(`${countText(failing.length)} failing`);
+  return 0;
+}
+
+const recordColumns: readonly Column<UnitRecord>[] = [
+  { title: 'UNIT', right: true, text: ({ ordinal }) => String(ordinal) },
+  { title: 'CHUNK', text: ({ chunk }) => chunk },
+  { title: 'SLICE', right: true, text: ({ kind, slice }) => (kind === 'slice' ? String(slice) : kind) },
+  { title: 'STATE', text: ({ state }) => state },
+  { title: 'ROWS', right: true, text: ({ rows }) => (rows === null ? '-' : countText(rows)) },
+  {
+    title: 'BYTES',
+    right: true,
+    text: ({ state, bytes }) => `${state === 'done' ? '' : '~'}${bytesText(bytes)}`,
+  },
+  { title: 'WHY', text: ({ code, message }) => (code === null ? '' : `${message ?? ''} (${code})`) },
+];
+
+const failingColumns: readonly Column<PendingUnit>[] = [
+  { title: 'ACTIVITY', text: ({ activity }) => activity },
+  { title: 'ATTEMPT', right: true, text: ({ attempt }) => String(attempt) },
+  { title: 'NEXT', text: ({ nextAttemptAt }) => nextAttemptAt ?? '-' },
+  { title: 'WHY', text: ({ code, message }) => `${message} (${code})` },
+];
+
+function wholeNumber(text: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('expected a whole number');
+}

@@ -1,0 +1,39 @@
+import { Command } from 'commander';
+import type { PlanReport } from '../../definitions/contracts/copy.ts';
+import { createActivities } from '../../activities/index.ts';
+import { noFaults } from '../../worker/faults.ts';
+import { type CommandContext, type CommandResult, withContext } from '../context.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { readJobFiles, type SubmittableJob } from '../job-files.ts';
+import { planLines } from '../render/plan.ts';
+
+export function planCommand(): Command {
+  return new Command('plan')
+    .description('Connect to the stores, run every check, and show what a run would do. Writes nothing.')
+    .argument('<file...>', 'job files')
+    .action(withContext(plan));
+}
+
+async function plan(context: CommandContext, files: string[]): CommandResult {
+  const jobs = readJobFiles(files);
+  const stores = await context.stores();
+  const nothing = (): void => undefined;
+  const activities = createActivities({
+    stores,
+    fault: noFaults,
+    log: { info: nothing, warn: nothing },
+    metrics: { rowsCopied: nothing, bytesCopied: nothing, unitLoaded: nothing, unitFailed: nothing },
+  });
+  let refused = false;
+  for (const { job } of jobs) {
+    const report = await activities.planCopy({ job, run: 'plan', scheduledTime: new Date().toISOString() });
+    refused ||= report.findings.some(({ severity }) => severity === 'error');
+    show(context, job, report);
+  }
+  return refused ? exitCodes.preflightRefused : exitCodes.done;
+}
+
+function show({ output }: CommandContext, job: SubmittableJob['job'], report: PlanReport): void {
+  output.value({ name: job.name, kind: job.kind, ...report });
+  for (const line of planLines(job, report)) output.line(line);
+}

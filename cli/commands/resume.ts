@@ -1,0 +1,15 @@
+import { Command } from 'commander';
+import { resumeUpdate } from '../../workflows/messages.ts';
+import { withContext } from '../context.ts';
+import { control } from '../control.ts';
+
+export function resumeCommand(): Command {
+  return new Command('resume')
+    .description('Go on after a pause, or after fail mode `stop` acted.')
+    .argument('<job>', 'name of the job')
+    .action(
+      withContext(async (context, name: string) =>
+        control(context, name, { update: resumeUpdate, args: [] }),
+      ),
+    );
+}

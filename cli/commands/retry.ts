@@ -1,0 +1,38 @@
+import { Command } from 'commander';
+import { retryUpdate } from '../../workflows/messages.ts';
+import { jobAddress, start } from '../client.ts';
+import { type CommandContext, type CommandResult, withContext } from '../context.ts';
+import { isRunning, report, sendUpdate } from '../control.ts';
+import { inputOfLatestRun } from '../definition-of.ts';
+import { waitForRuns } from '../wait-for-runs.ts';
+import { requireWorker } from '../workers.ts';
+
+interface RetryOptions {
+  readonly waiting?: boolean;
+  readonly wait?: boolean;
+}
+
+export function retryCommand(): Command {
+  return new Command('retry')
+    .description('Load what is missing: skipped chunks, and the rest of a run that was terminated.')
+    .argument('<job>', 'name of the job')
+    .option('--waiting', 'instead: try chunks that wait for another attempt at once')
+    .option('--wait', 'stay until a job that had ended is through with them')
+    .action(withContext(retry));
+}
+
+async function retry(context: CommandContext, name: string, options: RetryOptions): CommandResult {
+  const access = await context.temporal();
+  const address = jobAddress(name);
+  if (await isRunning(access, address)) {
+    const what = options.waiting === true ? 'waiting' : 'skipped';
+    report(context, address, await sendUpdate(access, address, { update: retryUpdate, args: [{ what }] }));
+    return 0;
+  }
+  await requireWorker(access);
+  const { job, definitionHash } = await inputOfLatestRun(access, address);
+  const submitted = await start(access, address, { job, definitionHash, intent: 'retry' });
+  if (options.wait === true) return await waitForRuns(context, access, [submitted]);
+  report(context, address, { message: 'what its latest load is missing is loaded now' });
+  return 0;
+}

@@ -1,0 +1,45 @@
+import { readFileSync } from 'node:fs';
+import type { ResolvedJob } from '../definitions/contracts/job.ts';
+import { type Diagnostic, renderDiagnostic } from '../definitions/diagnostics.ts';
+import { SynclineError } from '../definitions/errors.ts';
+import { type JobFile, parseJobFiles } from '../definitions/parse.ts';
+import { definitionHash, resolveJob } from '../definitions/resolve.ts';
+
+export interface SubmittableJob {
+  readonly file: string;
+  readonly job: ResolvedJob;
+  readonly definitionHash: string;
+}
+
+/** Every fault of every file, found before anything was done. */
+export class InvalidJobFiles extends SynclineError {
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[], files: readonly JobFile[]) {
+    const textOf = (file: string): string => files.find((one) => one.file === file)?.text ?? '';
+    const rendered = diagnostics.map((diagnostic) => renderDiagnostic(diagnostic, textOf(diagnostic.file)));
+    const count = diagnostics.length === 1 ? '1 error' : `${diagnostics.length} errors`;
+    super('definition.invalid', `${rendered.join('\n')}\n${count}; nothing was submitted.`);
+    this.diagnostics = diagnostics;
+  }
+}
+
+/** All jobs of all files, or none. Errors: `definition.invalid`. */
+export function readJobFiles(paths: readonly string[]): SubmittableJob[] {
+  const files = paths.map((file) => ({ file, text: readText(file) }));
+  const { jobs, diagnostics } = parseJobFiles(files);
+  if (diagnostics.length > 0) throw new InvalidJobFiles(diagnostics, files);
+  return jobs.map((parsed) => {
+    const job = resolveJob(parsed);
+    return { file: parsed.file, job, definitionHash: definitionHash(job) };
+  });
+}
+
+/** `-` is the standard input. */
+function readText(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (cause) {
+    throw new SynclineError('definition.invalid', `The file ${file} cannot be read.`, { cause });
+  }
+}

@@ -1,0 +1,56 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
+import type { CopyResult } from '../definitions/contracts/copy.ts';
+import { type ErrorCode, errorTable, isErrorCode } from '../definitions/errors.ts';
+
+/**
+ * How a run ended. `stopped`: fail mode `stop` acted; the run waits for a person, so waiting for it makes no sense.
+ * `ended`: cancelled or terminated from outside, or never started.
+ */
+export type Outcome =
+  | { readonly kind: 'result'; readonly result: CopyResult }
+  | {
+      readonly kind: 'failed' | 'stopped';
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly cure: string;
+    }
+  | { readonly kind: 'ended'; readonly message: string };
+
+/** Waits for the end. Rejects only when Temporal does not answer. */
+export async function outcomeOf(result: Promise<CopyResult | null>): Promise<Outcome> {
+  try {
+    const value = await result;
+    if (value !== null) return { kind: 'result', result: value };
+    return { kind: 'ended', message: 'It was not started: another run was active.' };
+  } catch (error) {
+    if (error instanceof WorkflowFailedError) return failureOutcome(error.cause);
+    throw error;
+  }
+}
+
+function failureOutcome(cause: unknown): Outcome {
+  if (cause instanceof TerminatedFailure) return { kind: 'ended', message: 'It was terminated.' };
+  if (cause instanceof CancelledFailure) return { kind: 'ended', message: 'It was cancelled.' };
+  const failure = applicationFailure(cause);
+  const code = errorCodeOf(failure) ?? 'internal.unexpected';
+  const message = failure?.message ?? (cause instanceof Error ? cause.message : 'The run failed.');
+  return { kind: 'failed', code, message, cure: errorTable[code].cure };
+}
+
+/** The innermost failure that names one of our codes, else the outermost. */
+function applicationFailure(cause: unknown): ApplicationFailure | null {
+  let found: ApplicationFailure | null = null;
+  for (let at = cause; at instanceof Error; at = at.cause) {
+    if (!(at instanceof ApplicationFailure)) continue;
+    if (errorCodeOf(at) !== null) return at;
+    found ??= at;
+  }
+  return found;
+}
+
+/** Workflows and activities put our code into the failure's type. */
+export function errorCodeOf(failure: unknown): ErrorCode | null {
+  const type = failure instanceof ApplicationFailure ? (failure.type ?? '') : '';
+  return isErrorCode(type) ? type : null;
+}

@@ -1,0 +1,103 @@
+import type { CopyResult } from '../../definitions/contracts/copy.ts';
+import type { ChunkCounts, JobStatus, SkippedChunk } from '../../definitions/contracts/status.ts';
+import { type ExitCode, exitCodes } from '../exit-codes.ts';
+import type { Outcome } from '../outcome.ts';
+import { bytesText, countText, durationText, plural, rateText } from './amounts.ts';
+
+/** The one object that `run --wait -o json` prints for a job. */
+export interface RunSummary {
+  readonly name: string;
+  readonly kind: string;
+  readonly state: 'done' | 'failed' | 'stopped' | 'removed' | 'ended';
+  readonly chunks: Omit<ChunkCounts, 'inFlight'>;
+  readonly rows: number;
+  readonly bytes: number;
+  readonly seconds: number;
+  readonly consistentAt?: string;
+  readonly skipped?: readonly SkippedChunk[];
+  readonly warnings?: readonly string[];
+  readonly error?: { readonly code: string | null; readonly message: string; readonly cure: string | null };
+}
+
+export interface EndedRun {
+  readonly name: string;
+  readonly kind: string;
+  readonly outcome: Outcome;
+  /** The last status that was seen: all there is to say of a run without result. */
+  readonly status: JobStatus | null;
+  readonly seconds: number;
+}
+
+export function summaryOf({ name, kind, outcome, status, seconds }: EndedRun): RunSummary {
+  if (outcome.kind === 'result') return ofResult(outcome.result, seconds);
+  const { total = 0, done = 0, skipped = 0 } = status?.chunks ?? {};
+  return {
+    name,
+    kind,
+    state: outcome.kind,
+    chunks: { total, done, skipped },
+    rows: status?.rows.written ?? 0,
+    bytes: status?.bytes ?? 0,
+    seconds,
+    error:
+      outcome.kind !== 'ended'
+        ? { code: outcome.code, message: outcome.message, cure: outcome.cure }
+        : { code: null, message: outcome.message, cure: null },
+  };
+}
+
+function ofResult(result: CopyResult, seconds: number): RunSummary {
+  const { name, kind, state, chunks, rows, bytes, skipped, warnings } = result;
+  return {
+    name,
+    kind,
+    state,
+    chunks: { total: chunks.total, done: chunks.done, skipped: chunks.skipped },
+    rows,
+    bytes,
+    seconds,
+    ...(skipped.length === 0 ? {} : { skipped }),
+    ...(warnings.length === 0 ? {} : { warnings }),
+  };
+}
+
+export function exitCodeOfOutcome(outcome: Outcome): ExitCode {
+  switch (outcome.kind) {
+    case 'result': {
+      const { state, chunks } = outcome.result;
+      return state === 'done' && chunks.skipped === 0 ? exitCodes.done : exitCodes.failed;
+    }
+    case 'failed':
+      return outcome.code === 'preflight.refused' ? exitCodes.preflightRefused : exitCodes.failed;
+    case 'stopped':
+      return exitCodes.failed;
+    case 'ended':
+      return exitCodes.noResult;
+  }
+}
+
+export function summaryLines(summary: RunSummary): string[] {
+  const { chunks, seconds, bytes } = summary;
+  const rate = seconds > 0 ? `, ${rateText(bytes / seconds)}` : '';
+  return [
+    `${summary.kind}/${summary.name}: ${summary.state}`,
+    `  ${countText(chunks.done)} of ${plural(chunks.total, 'chunk')} done, ${countText(chunks.skipped)} skipped`,
+    `  ${plural(summary.rows, 'row')}, ${bytesText(bytes)} in ${durationText(seconds * 1000)}${rate}`,
+    ...(summary.warnings ?? []).map((warning) => `  warning: ${warning}`),
+    ...(summary.skipped ?? []).map(({ chunk, slice, code, message }) => {
+      return `  skipped ${chunk}${slice === 0 ? '' : `#${slice}`}: ${message} (${code})`;
+    }),
+    ...errorLines(summary),
+  ];
+}
+
+function errorLines({ error, name, state }: RunSummary): string[] {
+  if (error === undefined) return [];
+  return [
+    `  ${error.message}${error.code === null ? '' : ` (${error.code})`}`,
+    ...(error.cure === null ? [] : [`  cure: ${error.cure}`]),
+    state === 'stopped'
+      ? `  \`syncline resume ${name}\` goes on after the cure, \`syncline skip ${name}\` without the failing chunks.`
+      : `  \`syncline history ${name}\` prints where to look.`,
+  ];
+}

@@ -1,0 +1,126 @@
+/**
+ * The resolved job: what a workflow receives. Every default is filled in, durations are milliseconds,
+ * sizes bytes. Plain JSON; a field may be added as optional, never removed or changed in meaning, because
+ * running jobs keep the definition they were started with.
+ */
+
+export type JobKind = 'copy';
+export const jobKinds: readonly JobKind[] = ['copy'];
+
+/** How rows already on the target are treated. See design 3.2. */
+export type LoadMode = 'replace' | 'append' | 'upsert';
+export type VerifyMode = 'none' | 'count' | 'digest';
+/** See design 5: what happens to a chunk that keeps failing. */
+export type FailMode = 'slow' | 'skip' | 'stop';
+/** `skip`: a run that would overlap is not started; `buffer`: it waits; `cancel`: the older one is cancelled. */
+export type OverlapRule = 'skip' | 'buffer' | 'cancel';
+
+/**
+ * One end of a half-open window `[from, to)`.
+ * `relative` counts from the scheduled time (the time the run was due, not the time it started), in calendar
+ * days of the window's time zone plus exact milliseconds. `today` is the midnight that began the scheduled day.
+ * `watermark` is where the last verified run ended. `absolute` is ISO 8601; without offset in the window's zone.
+ */
+export type WindowBound =
+  | { readonly kind: 'relative'; readonly days: number; readonly ms: number }
+  | { readonly kind: 'today'; readonly days: number }
+  | { readonly kind: 'watermark'; readonly initial?: string }
+  | { readonly kind: 'absolute'; readonly at: string };
+
+export interface WindowRule {
+  readonly column: string;
+  /** Absent: unbounded below. */
+  readonly from?: WindowBound;
+  /** Absent: unbounded above. */
+  readonly to?: WindowBound;
+  /** IANA name, always explicit after resolving. */
+  readonly timezone: string;
+}
+
+/** One entry of `source.tables`, with all defaults applied. Names are unquoted, case-sensitive. */
+export interface TableSelection {
+  /** `schema.table`; either part may hold `*` (any characters). A dot inside a name is written `"a.b".t`. */
+  readonly pattern: string;
+  readonly columns?: readonly string[];
+  /** SQL condition of the source store, applied to every row read. */
+  readonly where?: string;
+  readonly window?: WindowRule;
+  /** Only chunks whose leaf name matches: SQL LIKE pattern (`%`, `_`). */
+  readonly chunks: string;
+  /** A chunk with more bytes is cut into key-range slices of about this size. */
+  readonly chunkBytes: number;
+  /** Where it goes; absent means the source's own name. */
+  readonly targetSchema?: string;
+  readonly targetTable?: string;
+}
+
+export interface ResolvedSource {
+  readonly store: string;
+  readonly tables: readonly TableSelection[];
+}
+
+export interface ResolvedTarget {
+  readonly store: string;
+  readonly mode: LoadMode;
+  readonly createTables: boolean;
+}
+
+export interface ResolvedRun {
+  /** Chunks in flight over all workers. */
+  readonly parallel: number;
+  /** Bound on the buffers of one worker for this job. */
+  readonly memoryBytes: number;
+  /** Bytes per second over all chunks in flight; absent means unlimited. */
+  readonly throttleBytesPerSecond?: number;
+  readonly verify: VerifyMode;
+  /** ANALYZE the target tables at the end. */
+  readonly analyze: boolean;
+}
+
+export interface ResolvedFailurePolicy {
+  readonly mode: FailMode;
+  /** Attempts per chunk before `skip` or `stop` acts. */
+  readonly attempts: number;
+  readonly backoffInitialMs: number;
+  readonly backoffMaxMs: number;
+}
+
+export interface CalendarRule {
+  readonly second?: string;
+  readonly minute?: string;
+  readonly hour?: string;
+  readonly dayOfMonth?: string;
+  readonly month?: string;
+  readonly year?: string;
+  readonly dayOfWeek?: string;
+}
+
+export interface ResolvedSchedule {
+  /** Exactly one of `cron` and `calendar`. */
+  readonly cron?: string;
+  readonly calendar?: CalendarRule;
+  readonly timezone: string;
+  /** ISO 8601 instants. */
+  readonly startAt?: string;
+  readonly endAt?: string;
+  readonly overlap: OverlapRule;
+  /** A run missed by more than this is not caught up. */
+  readonly catchupMs: number;
+  readonly paused: boolean;
+}
+
+interface ResolvedJobHeader {
+  readonly name: string;
+  readonly description?: string;
+  readonly onFailure: ResolvedFailurePolicy;
+  readonly schedule?: ResolvedSchedule;
+}
+
+export interface ResolvedCopyJob extends ResolvedJobHeader {
+  readonly kind: 'copy';
+  readonly source: ResolvedSource;
+  readonly target: ResolvedTarget;
+  readonly run: ResolvedRun;
+}
+
+export type ResolvedJob = ResolvedCopyJob;

@@ -1,0 +1,227 @@
+/**
+ * The closed list of error codes and, for each, what happens next.
+ *
+ * One table says everything: whether Temporal retries by itself, what the operator does, what
+ * `docs/reference/errors.md` prints. Workflows compare codes, never message texts.
+ *
+ * A message may name stores, tables, chunks, columns and SQLSTATEs. It never holds a row value, a key,
+ * a bound of a slice or a credential: a server's own message, detail and context do, so they stay behind.
+ */
+
+/**
+ * - `automatic`: a later attempt may succeed with nobody doing anything (network, restart, lock).
+ * - `after-fix`: somebody must change something first; then the same chunk can be retried.
+ * - `never`: the job as written cannot succeed; a retry is refused.
+ */
+export type RetryDirective = 'automatic' | 'after-fix' | 'never';
+
+export interface ErrorRule {
+  readonly retry: RetryDirective;
+  /** One sentence for the operator: what to do. */
+  readonly cure: string;
+}
+
+export const errorTable = {
+  'definition.invalid': {
+    retry: 'never',
+    cure: 'Correct the job file at the printed line; `syncline validate` checks it without connecting.',
+  },
+  'definition.unknownStore': {
+    retry: 'after-fix',
+    cure: 'Name the store under `stores:` in the syncline.yaml of every worker, then restart the workers.',
+  },
+  'definition.missingSecret': {
+    retry: 'after-fix',
+    cure: 'Set the named environment variable where the worker runs, then restart the worker.',
+  },
+  'store.unreachable': {
+    retry: 'automatic',
+    cure: 'Check that the server is up and that host and port are reachable from the worker.',
+  },
+  'store.connectionLost': {
+    retry: 'automatic',
+    cure: 'Nothing if it happens once; otherwise look for restarts, fail-overs or a proxy that closes sessions.',
+  },
+  'store.authentication': {
+    retry: 'after-fix',
+    cure: "Correct user or password of the store, or the server's pg_hba.conf.",
+  },
+  'store.permission': {
+    retry: 'after-fix',
+    cure: 'Grant the named right to the role of the store.',
+  },
+  'store.tooManyConnections': {
+    retry: 'automatic',
+    cure: 'Lower `connections` of the store or `parallel` of the job, or raise max_connections.',
+  },
+  'store.diskFull': {
+    retry: 'after-fix',
+    cure: 'Free space on the server (the failed chunk was rolled back), then `syncline resume`.',
+  },
+  'store.lockTimeout': {
+    retry: 'automatic',
+    cure: 'Another session holds a lock; it is named in the status. It is tried again.',
+  },
+  'store.conflict': {
+    retry: 'automatic',
+    cure: 'A deadlock or serialization failure; it is tried again.',
+  },
+  'store.unsupported': {
+    retry: 'never',
+    cure: 'Use a server version or store kind that has the named ability.',
+  },
+  'store.statement': {
+    retry: 'after-fix',
+    cure: "Look up the SQLSTATE in the server's log, where the full message is, and correct the cause.",
+  },
+  'source.tableMissing': {
+    retry: 'after-fix',
+    cure: 'Correct the name under `source.tables`, or create the table.',
+  },
+  'source.columnMissing': {
+    retry: 'after-fix',
+    cure: 'Correct `columns` or `window.column`; names are case-sensitive.',
+  },
+  'source.chunkChanged': {
+    retry: 'after-fix',
+    cure: 'A partition was dropped, detached or redefined while copying. Run the job again to plan anew.',
+  },
+  'source.noKey': {
+    retry: 'never',
+    cure: 'The chosen mode needs a primary key or a unique not-null index: add one, or choose another mode.',
+  },
+  'source.rowSecurity': {
+    retry: 'after-fix',
+    cure: 'A row policy would hide rows: use a role with BYPASSRLS, or the owner without FORCE ROW LEVEL SECURITY.',
+  },
+  'source.invalidFilter': {
+    retry: 'after-fix',
+    cure: 'The server refused `where`: try it in psql as SELECT 1 FROM table WHERE (…).',
+  },
+  'target.tableMissing': {
+    retry: 'after-fix',
+    cure: 'Create the table, or set `createTables: true`.',
+  },
+  'target.columnMissing': {
+    retry: 'after-fix',
+    cure: 'Add the column on the target, or leave it out with `columns`.',
+  },
+  'target.typeMismatch': {
+    retry: 'after-fix',
+    cure: 'Make the target column at least as wide as the source column; narrowing would round silently.',
+  },
+  'target.partitionMissing': {
+    retry: 'after-fix',
+    cure: 'Create the partition on the target, or set `createTables: true`.',
+  },
+  'target.unaccountedRows': {
+    retry: 'after-fix',
+    cure: 'The target already holds rows in this window that syncline did not write. Remove them, or use `replace` or `upsert`.',
+  },
+  'target.replaceRefused': {
+    retry: 'after-fix',
+    cure: 'Replacing would lose what hangs on the target table (the report names it). Remove it or use `upsert`.',
+  },
+  'target.constraint': {
+    retry: 'after-fix',
+    cure: 'A row breaks the named constraint of the target: correct the row or the constraint, then retry.',
+  },
+  'target.swapBlocked': {
+    retry: 'automatic',
+    cure: 'A long reader holds the old partition; the swap is tried again without loading again.',
+  },
+  'target.superseded': {
+    retry: 'automatic',
+    cure: 'A newer attempt of this chunk took over; nothing to do.',
+  },
+  'verify.countDiffers': {
+    retry: 'after-fix',
+    cure: 'Look for triggers or rules on the target that change rows, then `syncline retry`.',
+  },
+  'verify.digestDiffers': {
+    retry: 'after-fix',
+    cure: 'Look for triggers, defaults or type differences on the target that change values, then `syncline retry`.',
+  },
+  'verify.totalsDiffer': {
+    retry: 'never',
+    cure: 'Read, written and skipped rows do not add up; keep the ledger and report this as a bug.',
+  },
+  'preflight.refused': {
+    retry: 'after-fix',
+    cure: 'Correct what the preflight lists; `syncline plan` runs the same checks without changing anything.',
+  },
+  'job.alreadyRunning': {
+    retry: 'after-fix',
+    cure: 'Wait for it (`syncline status`), or `syncline remove` it; `overlap: buffer` waits by itself.',
+  },
+  'job.notFound': {
+    retry: 'after-fix',
+    cure: '`syncline list` shows the jobs of this namespace.',
+  },
+  'job.refused': {
+    retry: 'after-fix',
+    cure: 'The job is in a state that does not allow this; `syncline status` shows it.',
+  },
+  'job.noWorker': {
+    retry: 'after-fix',
+    cure: 'Start a worker on the named task queue: `syncline worker`.',
+  },
+  'job.workerLost': {
+    retry: 'automatic',
+    cure: "A worker ended or was cut off while it worked; another one takes over. If it repeats, look at the workers' memory and logs.",
+  },
+  'temporal.unreachable': {
+    retry: 'automatic',
+    cure: 'Start a Temporal server (`syncline dev`), or set TEMPORAL_ADDRESS or TEMPORAL_PROFILE.',
+  },
+  'temporal.refused': {
+    retry: 'after-fix',
+    cure: 'Check namespace and credentials of the Temporal profile; `syncline doctor` tells which.',
+  },
+  'fault.injected': {
+    retry: 'automatic',
+    cure: "SYNCLINE_FAULT is set in the worker's environment; it is for tests.",
+  },
+  'internal.unexpected': {
+    retry: 'automatic',
+    cure: "Report this with the worker's log; the job is tried again.",
+  },
+} as const satisfies Record<string, ErrorRule>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorTable, text);
+}
+
+export interface ErrorDetails {
+  readonly store?: string;
+  readonly table?: string;
+  readonly chunk?: string;
+  readonly column?: string;
+  readonly constraint?: string;
+  readonly sqlState?: string;
+  readonly role?: string;
+  readonly taskQueue?: string;
+}
+
+/** The one error class. `message` is a sentence without row values; `cause` never leaves the process. */
+export class SynclineError extends Error {
+  override readonly name = 'SynclineError';
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: { details?: ErrorDetails; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.details = options.details ?? {};
+  }
+
+  get retry(): RetryDirective {
+    return errorTable[this.code].retry;
+  }
+
+  get cure(): string {
+    return errorTable[this.code].cure;
+  }
+}

@@ -1,0 +1,131 @@
+import { createHash } from 'node:crypto';
+import type {
+  CalendarRule,
+  ResolvedJob,
+  ResolvedRun,
+  ResolvedSchedule,
+  ResolvedTarget,
+  TableSelection,
+  WindowRule,
+} from './contracts/job.ts';
+import { dayMs, instantOf, instantOfPoint, parseTimePoint } from './contracts/zoned-time.ts';
+import type { ParsedJob } from './parse.ts';
+import type { CopyDefinition } from './schema/copy.ts';
+import { defaultChunkBytes, defaultChunks } from './schema/tables.ts';
+import type { TableEntry, TableOptions } from './schema/tables.ts';
+import { sizeBytes } from './units.ts';
+
+/** Everything filled in: the only form that workflows and activities see. Cannot fail on a parsed job. */
+export function resolveJob(parsed: ParsedJob): ResolvedJob {
+  const { definition } = parsed;
+  const { onFailure, source } = definition;
+  return {
+    kind: 'copy',
+    name: definition.name,
+    ...present({ description: definition.description }),
+    source: {
+      store: source.store,
+      tables: source.tables.map((entry) => resolveTable(entry, definition)),
+    },
+    target: {
+      store: definition.target.store,
+      mode: definition.target.mode,
+      createTables: definition.target.createTables,
+    } satisfies ResolvedTarget,
+    run: resolveRun(definition.run),
+    onFailure: {
+      mode: onFailure.mode,
+      attempts: onFailure.attempts,
+      backoffInitialMs: onFailure.backoff.initial,
+      backoffMaxMs: onFailure.backoff.max,
+    },
+    ...present({
+      schedule: definition.schedule === undefined ? undefined : resolveSchedule(definition.schedule),
+    }),
+  };
+}
+
+/** The table's own word goes before that of `source`, and that before `defaults`. */
+function resolveTable(entry: TableEntry, definition: CopyDefinition): TableSelection {
+  const levels: readonly TableOptions[] = [entry, definition.source, definition.defaults ?? {}];
+  const pick = <Key extends keyof TableOptions>(key: Key): TableOptions[Key] =>
+    levels.find((level) => level[key] !== undefined)?.[key];
+  return {
+    pattern: entry.name,
+    ...present({
+      columns: pick('columns'),
+      where: pick('where'),
+      window: resolveWindowRule(pick('window'), definition.schedule?.timezone ?? 'UTC'),
+      targetSchema: entry.target?.schema ?? definition.target.schema,
+      targetTable: entry.target?.table,
+    }),
+    chunks: pick('chunks') ?? defaultChunks,
+    chunkBytes: pick('chunkBytes') ?? sizeBytes(defaultChunkBytes) ?? 0,
+  };
+}
+
+function resolveWindowRule(window: TableOptions['window'], timezone: string): WindowRule | undefined {
+  if (window === undefined) return undefined;
+  const { column, from, to } = window;
+  return { column, ...present({ from, to }), timezone: window.timezone ?? timezone };
+}
+
+function resolveRun(run: CopyDefinition['run']): ResolvedRun {
+  return {
+    parallel: run.parallel,
+    memoryBytes: run.memory,
+    ...present({ throttleBytesPerSecond: run.throttle }),
+    verify: run.verify,
+    analyze: run.analyze,
+  };
+}
+
+function resolveSchedule(schedule: NonNullable<CopyDefinition['schedule']>): ResolvedSchedule {
+  const { cron, calendar, timezone, startAt, endAt } = schedule;
+  return {
+    ...present({
+      cron: cron?.trim(),
+      calendar: calendar === undefined ? undefined : (present(calendar) satisfies CalendarRule),
+      startAt: startAt === undefined ? undefined : startInstant(startAt, timezone),
+      endAt: endAt === undefined ? undefined : endInstant(endAt, timezone),
+    }),
+    timezone,
+    overlap: schedule.overlap,
+    catchupMs: schedule.catchup,
+    paused: schedule.paused,
+  };
+}
+
+function startInstant(text: string, timezone: string): string | undefined {
+  const point = parseTimePoint(text);
+  return point === null ? undefined : new Date(instantOfPoint(point, timezone)).toISOString();
+}
+
+/** A date alone includes that day: the last millisecond before the next one begins. */
+function endInstant(text: string, timezone: string): string | undefined {
+  const point = parseTimePoint(text);
+  if (point?.dateOnly !== true) return startInstant(text, timezone);
+  return new Date(instantOf(point.wall + dayMs, timezone) - 1).toISOString();
+}
+
+type Present<Fields> = { [Key in keyof Fields]?: Exclude<Fields[Key], undefined> };
+
+/** Leaves out what is undefined, so that JSON and comparison see no difference to a missing key. */
+function present<Fields extends object>(fields: Fields): Present<Fields> {
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Present<Fields>;
+}
+
+/** SHA-256 (hex) of the canonical JSON: equal for equal meaning, however the file was laid out. */
+export function definitionHash(job: ResolvedJob): string {
+  return createHash('sha256').update(canonicalJson(job)).digest('hex');
+}
+
+/** JSON with sorted keys and without spaces. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, inner: unknown) => {
+    if (typeof inner !== 'object' || inner === null || Array.isArray(inner)) return inner;
+    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+  });
+}

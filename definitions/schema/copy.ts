@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { parseTablePattern } from '../table-pattern.ts';
+import { header } from './header.ts';
+import { defaults, tableSource } from './tables.ts';
+import type { TableEntry } from './tables.ts';
+import { rate, size, storeName, text } from './text.ts';
+
+const target = z
+  .strictObject({
+    store: storeName.describe('Name of a store in syncline.yaml.'),
+    mode: z
+      .enum(['replace', 'append', 'upsert'])
+      .default('replace')
+      .describe(
+        'How rows on the target are treated. `replace`: each chunk takes the place of the old one at once. ' +
+          '`append`: rows are added, once per window or, without one, once per run. `upsert`: rows are merged on the key.',
+      ),
+    createTables: z
+      .boolean()
+      .default(false)
+      .describe('Create missing schemas, tables and partitions from the catalogue of the source.'),
+    schema: text.optional().describe('Schema on the target for all tables. Without it: that of the source.'),
+  })
+  .meta({ title: 'target' })
+  .describe('Where it is written.');
+
+const run = z
+  .strictObject({
+    parallel: z.int().min(1).max(1000).default(4).describe('Chunks in flight at a time, over all workers.'),
+    memory: size(1_000_000, '1MB')
+      .prefault('256MB')
+      .describe('Bound on the buffers of one worker for this job.'),
+    throttle: rate
+      .optional()
+      .describe('Most bytes per second, over all chunks in flight. Without it: no limit.'),
+    verify: z
+      .enum(['none', 'count', 'digest'])
+      .default('count')
+      .describe(
+        'What is compared on both sides before rows become visible: nothing, their number, or their content too.',
+      ),
+    analyze: z
+      .boolean()
+      .default(true)
+      .describe('Refresh the planner statistics of the target tables at the end.'),
+  })
+  .prefault({})
+  .meta({ title: 'run' })
+  .describe('How it runs.');
+
+/** Shape of a `copy` job as written. */
+export const copyShape = z
+  .strictObject({
+    kind: z.literal('copy').describe('Kind of job: `copy` moves rows of tables from one store to another.'),
+    name: header.name,
+    description: header.description,
+    source: tableSource,
+    target,
+    defaults: defaults.optional(),
+    run,
+    onFailure: header.onFailure,
+    schedule: header.schedule,
+  })
+  .superRefine(checkTargets)
+  .superRefine(checkAppendWindows)
+  .superRefine(checkWatermarks)
+  .meta({ title: 'copy' });
+
+export type CopyDefinition = z.output<typeof copyShape>;
+interface Draft {
+  readonly source: z.output<typeof tableSource>;
+  readonly target: z.output<typeof target>;
+  readonly defaults?: z.output<typeof defaults> | undefined;
+}
+
+function checkTargets(job: Draft, context: z.RefinementCtx): void {
+  const seen = new Map<string, string>();
+  for (const [index, entry] of job.source.tables.entries()) {
+    const source = parseTablePattern(entry.name);
+    if (source === null) continue;
+    const schema = entry.target?.schema ?? job.target.schema ?? source.schema;
+    const table = entry.target?.table ?? source.table;
+    const path = ['source', 'tables', index];
+    if (job.source.store === job.target.store && schema === source.schema && table === source.table) {
+      const message = `\`${entry.name}\` would be copied onto itself`;
+      context.addIssue({
+        code: 'custom',
+        message,
+        path,
+        params: { hint: 'name another target store or schema' },
+      });
+    }
+    const key = JSON.stringify([schema, table]);
+    const other = seen.get(key);
+    if (other !== undefined && other !== entry.name) {
+      const message = `\`${entry.name}\` and \`${other}\` go to the same table of the target`;
+      context.addIssue({ code: 'custom', message, path });
+    }
+    seen.set(key, entry.name);
+  }
+}
+
+function windowOf(job: Draft, entry: TableEntry) {
+  return entry.window ?? job.source.window ?? job.defaults?.window;
+}
+
+/** An append is the same load while its windows are the same: they must exist for all tables and move on. */
+function checkAppendWindows(job: Draft, context: z.RefinementCtx): void {
+  if (job.target.mode !== 'append') return;
+  const windows = job.source.tables.map((entry) => windowOf(job, entry));
+  const present = windows.filter((window) => window !== undefined);
+  if (present.length === 0) return;
+  const add = (message: string, hint: string): void =>
+    context.addIssue({ code: 'custom', message, path: ['target', 'mode'], params: { hint } });
+  if (present.length < windows.length) {
+    add('`append` needs a window for all tables or for none', 'split the job in two');
+  }
+  if (present.some(({ to }) => to === undefined)) {
+    add('`append` with a window without `to` would add nothing after its first run', 'add `to: now`');
+  }
+  if (present.some(({ from, to }) => from === undefined && to !== undefined && to.kind !== 'absolute')) {
+    add('`append` with a window without `from` would add the same rows in each run', 'add `from: watermark`');
+  }
+}
+
+/** A job has one watermark. */
+function checkWatermarks(job: Draft, context: z.RefinementCtx): void {
+  const ends = job.source.tables
+    .map((entry) => windowOf(job, entry))
+    .filter((window) => window?.from?.kind === 'watermark')
+    .map((window) => JSON.stringify([window?.to, window?.timezone ?? null]));
+  if (new Set(ends).size < 2) return;
+  context.addIssue({
+    code: 'custom',
+    message:
+      'tables that begin at the watermark must have the same `to` and `timezone`: a job has one watermark',
+    path: ['source', 'tables'],
+    params: { hint: 'split the job' },
+  });
+}

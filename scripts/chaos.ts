@@ -1,0 +1,95 @@
+import { SynclineError } from '../definitions/errors.ts';
+import { startOwnPlace } from '../test/e2e/lab/own-place.ts';
+import { type ChaosRun, runChaos } from './chaos/copy.ts';
+import { type ChaosOptions, readOptions, usage, UsageError } from './chaos/options.ts';
+import { planOf } from './chaos/plan.ts';
+
+/** Random faults from a seed. Exit code 0: no damage at all. */
+
+/** The last line of `--json`. */
+export interface ChaosResult {
+  readonly runs: number;
+  readonly faults: number;
+  /** Rows. */
+  readonly lost: number;
+  /** Rows. */
+  readonly doubled: number;
+  /** Looks at a chunk that showed neither its old content nor its new one. */
+  readonly torn: number;
+  /** Bytes copied again, as a share of the bytes that had to be copied. */
+  readonly recopiedShare: number;
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  const say = (line: string): void =>
+    void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
+  const runs = await runAll(options, say);
+  const result = sumOf(runs);
+  process.stdout.write(`${JSON.stringify(result)}\n`);
+  return runs.every(isRight) ? 0 : 1;
+}
+
+async function runAll({ seeds, verbose }: ChaosOptions, say: (line: string) => void): Promise<ChaosRun[]> {
+  const place = await startOwnPlace();
+  const runs: ChaosRun[] = [];
+  try {
+    for (const seed of seeds) {
+      const plan = planOf(seed);
+      if (verbose) say(JSON.stringify(plan));
+      const startedAt = Date.now();
+      const run = await runChaos(plan, { place, say: verbose ? say : () => undefined });
+      runs.push(run);
+      const seconds = ((Date.now() - startedAt) / 1_000).toFixed(1);
+      say(`seed ${seed}: ${plan.shape.mode}, ${run.faults} faults, ${seconds} s, ${verdictOf(run)}`);
+    }
+  } finally {
+    await place.stop();
+  }
+  return runs;
+}
+
+function isRight(run: ChaosRun): boolean {
+  const { lost, doubled, torn, different, complaint } = run;
+  return lost === 0 && doubled === 0 && torn === 0 && !different && complaint === null;
+}
+
+function verdictOf(run: ChaosRun): string {
+  const again = `${(share([run]) * 100).toFixed(1)} % copied again`;
+  if (isRight(run)) return `right, ${again}`;
+  const { lost, doubled, torn, different, complaint } = run;
+  const damage = `${lost} lost, ${doubled} doubled, ${torn} torn${different ? ', content differs' : ''}`;
+  return `WRONG: ${damage}, ${again}. ${complaint ?? ''}`;
+}
+
+function sumOf(runs: readonly ChaosRun[]): ChaosResult {
+  const total = (key: 'faults' | 'lost' | 'doubled' | 'torn'): number =>
+    runs.reduce((sum, run) => sum + run[key], 0);
+  return {
+    runs: runs.length,
+    faults: total('faults'),
+    lost: total('lost'),
+    doubled: total('doubled'),
+    torn: total('torn'),
+    recopiedShare: Number(share(runs).toFixed(4)),
+  };
+}
+
+function share(runs: readonly ChaosRun[]): number {
+  const copied = runs.reduce((sum, run) => sum + run.copiedBytes, 0);
+  const again = runs.reduce((sum, run) => sum + run.recopiedBytes, 0);
+  return copied === 0 ? 0 : again / copied;
+}
+
+function explain(error: unknown): string {
+  if (error instanceof UsageError) return `${error.message}\n${usage}`;
+  if (error instanceof SynclineError) return `${error.message}\n${error.cure}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`chaos: ${explain(error)}\n`);
+  process.exitCode = error instanceof UsageError ? 2 : 1;
+}

@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import type pg from 'pg';
+import type { RowStream } from '../../spi/rows.ts';
+import { copyDataHeader } from './frames.ts';
+
+/**
+ * `COPY … FROM STDIN` fed from a row stream. Framed bytes go to the socket as they came; bare payload gets one frame
+ * a piece. The socket's own buffer is the only one: when it is full, the reader waits.
+ */
+
+interface DriverConnection {
+  readonly stream: Socket;
+  query(text: string): void;
+  endCopyFrom(): void;
+  sendCopyFail(reason: string): void;
+}
+
+export class CopyIn {
+  private readonly text: string;
+  private connection: DriverConnection | null = null;
+  private rows = 0;
+  private failed: { readonly error: unknown } | null = null;
+  private readonly ready = new Settled<DriverConnection>();
+  private readonly done = new Settled<number>();
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  /**
+   * Sends the statement and all rows. Resolves with the rows the server took; rejects with the first error. After an
+   * error of the server the session can be used again; after one of the reader only if the stream was not framed.
+   */
+  async run(client: pg.Client, rows: RowStream): Promise<number> {
+    client.query(this as unknown as pg.Submittable);
+    let connection: DriverConnection;
+    try {
+      connection = await this.ready.promise;
+    } catch (error) {
+      rows.bytes.destroy();
+      throw error;
+    }
+    // The reader may have nothing to send for long, and an error of the server must not wait for that.
+    void this.done.promise.catch(() => rows.bytes.destroy());
+    try {
+      await this.pump(connection.stream, rows);
+    } catch (error) {
+      if (this.failed !== null) throw this.failed.error;
+      // A framed stream may have ended inside a frame, and the server would take CopyFail for the rest of a row and
+      // wait for ever. The transaction is lost anyway, so the session goes with it.
+      if (rows.framed) connection.stream.destroy();
+      else connection.sendCopyFail('the reader failed');
+      const outcome: unknown = await this.done.promise.catch((failure: unknown) => failure);
+      throw rows.bytes.errored === null ? outcome : error;
+    }
+    if (this.failed === null) connection.endCopyFrom();
+    return await this.done.promise;
+  }
+
+  private async pump(socket: Socket, rows: RowStream): Promise<void> {
+    for await (const piece of rows.bytes as AsyncIterable<Buffer>) {
+      if (this.failed !== null) throw this.failed.error;
+      if (piece.length === 0) continue;
+      socket.cork();
+      if (!rows.framed) socket.write(copyDataHeader(piece.length));
+      const roomLeft = socket.write(piece);
+      socket.uncork();
+      if (!roomLeft) await this.drained(socket);
+    }
+    if (this.failed !== null) throw this.failed.error;
+  }
+
+  private async drained(socket: Socket): Promise<void> {
+    const stop = new AbortController();
+    const closed = once(socket, 'close', { signal: stop.signal }).catch(() => undefined);
+    const drain = once(socket, 'drain', { signal: stop.signal }).catch(() => undefined);
+    try {
+      // An error of the server ends the wait too: it may never read the rest.
+      await Promise.race([drain, closed, this.done.promise]);
+    } finally {
+      stop.abort();
+    }
+    if (socket.destroyed) throw new Error('Connection terminated while rows were being sent');
+  }
+
+  // --- what the driver calls -------------------------------------------------------------------------
+
+  submit(connection: DriverConnection): void {
+    this.connection = connection;
+    connection.query(this.text);
+  }
+
+  handleCopyInResponse(connection: DriverConnection): void {
+    this.ready.resolve(connection);
+  }
+
+  handleCommandComplete(message: { readonly text: string }): void {
+    this.rows = Number(/^COPY (\d+)/.exec(message.text)?.[1] ?? 0);
+  }
+
+  handleReadyForQuery(): void {
+    this.done.resolve(this.rows);
+  }
+
+  handleError(error: unknown): void {
+    this.failed = { error };
+    this.ready.reject(error);
+    this.done.reject(error);
+  }
+
+  handleRowDescription(): void {
+    this.handleError(new Error('COPY answered with rows'));
+  }
+
+  handleDataRow(): void {
+    this.handleError(new Error('COPY answered with rows'));
+  }
+
+  handleCopyData(): void {
+    this.handleError(new Error('COPY answered with data'));
+  }
+
+  get isStarted(): boolean {
+    return this.connection !== null;
+  }
+}
+
+/** A promise with its handles; a rejection nobody awaits is not an unhandled one, since `run` always looks. */
+class Settled<T> {
+  readonly promise: Promise<T>;
+  resolve: (value: T) => void = () => undefined;
+  reject: (error: unknown) => void = () => undefined;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    this.promise.catch(() => undefined);
+  }
+}

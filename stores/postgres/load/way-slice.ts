@@ -1,0 +1,117 @@
+import type { RowStream } from '../../spi/rows.ts';
+import { SynclineError } from '../../../definitions/errors.ts';
+import type { Sessions } from '../connection.ts';
+import { quoteColumns, quoteName } from '../identifiers.ts';
+import { readLeafFacts } from './leaf-facts.ts';
+import { inSyncline, shadowName } from './names.ts';
+import { buildIndexes, createShadowStatement } from './shadow.ts';
+import { withShortLocks } from './swap.ts';
+import { publishSwap } from './way-swap.ts';
+import { copyRows, type WayContext } from './way-context.ts';
+import type { Way } from './way.ts';
+import type { BeginWriting } from '../../spi/chunk-target.ts';
+
+/**
+ * Slices of a big chunk meet in one shadow table, each in its own transaction with its own ledger row: a kill costs
+ * one slice. The shadow is made beforehand, in a transaction of its own, and completed by the `finish` unit.
+ */
+
+const vacuumOption = 'autovacuum_enabled=';
+
+export async function ensureShadow(sessions: Sessions, request: BeginWriting): Promise<void> {
+  const shadow = shadowName(request.ref, request.unit.chunk);
+  await sessions.use(`${request.ref.job}/${request.unit.chunk}`, async (session) => {
+    const there = await session.query<{ there: boolean }>(
+      `SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1 AND relnamespace = 'syncline'::regnamespace) AS there`,
+      [shadow],
+    );
+    if (there[0]?.there === true) return;
+    const facts = await readLeafFacts(session, request.unit.targetLeaf);
+    await session.query('BEGIN');
+    await session.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 2))`, [shadow]);
+    const options = facts.options.filter((option) => !option.startsWith(vacuumOption));
+    const statement = createShadowStatement(facts, shadow, [...options, `${vacuumOption}false`]);
+    await session.query(statement.replace('CREATE TABLE ', 'CREATE TABLE IF NOT EXISTS '));
+    await session.query('COMMIT');
+  });
+}
+
+/** Margin for pages that another slice added to the table before we looked and we came to use. */
+const marginBlocks = 1_024;
+
+export function createSliceWay(context: WayContext): Way {
+  const { session, request } = context;
+  const shadow = inSyncline(shadowName(request.ref, request.unit.chunk));
+  let firstBlock = 0;
+  let taken = 0;
+  return {
+    async fill(rows: RowStream) {
+      const size = await session.query<{ blocks: string }>(
+        `SELECT pg_relation_size('${shadow.replaceAll("'", "''")}'::regclass) / current_setting('block_size')::bigint AS blocks`,
+      );
+      firstBlock = Math.max(0, Number(size[0]?.blocks ?? 0) - marginBlocks);
+      taken = await copyRows(context, { into: shadow, rows, freeze: false });
+      return taken;
+    },
+    async build() {
+      if (request.verify === 'none' || firstBlock === 0) return;
+      // Rows of ours below the margin: scan it all rather than miss them.
+      const found = await session.query<{ rows: string }>(
+        `SELECT count(*) AS rows FROM ${ownRows(shadow, firstBlock)}`,
+      );
+      if (Number(found[0]?.rows ?? 0) !== taken) firstBlock = 0;
+    },
+    scan: () => ownRows(shadow, firstBlock),
+    publish: () => Promise.resolve(),
+  };
+}
+
+/** Rows that this transaction wrote. No savepoint is open, so their xmin is our own xid. */
+function ownRows(shadow: string, firstBlock: number): string {
+  const tail = firstBlock === 0 ? '' : `ctid >= '(${String(firstBlock)},0)'::tid AND `;
+  return `${shadow} WHERE ${tail}xmin = pg_current_xact_id()::xid`;
+}
+
+/** Completes a sliced chunk: indexes, then the same exchange as a whole chunk, or its rows into the old table. */
+export function createFinishWay(context: WayContext): Way {
+  const { session, facts, request } = context;
+  const shadow = shadowName(request.ref, request.unit.chunk);
+  const inPlace = request.plan.strategy === 'in-place';
+  return {
+    fill: () => {
+      throw new SynclineError('internal.unexpected', 'A finish unit takes no rows.');
+    },
+    async build() {
+      const own = facts.options.find((option) => option.startsWith(vacuumOption));
+      await session.query(
+        `ALTER TABLE ${inSyncline(shadow)} ${own === undefined ? 'RESET (autovacuum_enabled)' : `SET (${own})`}`,
+      );
+      if (!inPlace) await buildIndexes(session, facts, shadow);
+    },
+    scan: () => inSyncline(shadow),
+    async publish(onBlocked) {
+      await (inPlace ? pourInto : publishSwap)(context, shadow, onBlocked);
+    },
+  };
+}
+
+async function pourInto(
+  context: WayContext,
+  shadow: string,
+  onBlocked: (waitedMs: number) => void,
+): Promise<void> {
+  const { session, facts, request } = context;
+  const table = quoteName(facts.name);
+  await withShortLocks(session, {
+    statements: [`LOCK TABLE ONLY ${table} IN ACCESS EXCLUSIVE MODE`],
+    facts,
+    signal: request.signal,
+    onBlocked,
+  });
+  const columns = quoteColumns(request.plan.columns);
+  await session.query(`TRUNCATE ONLY ${table}`);
+  await session.query(
+    `INSERT INTO ${table} (${columns}) OVERRIDING SYSTEM VALUE SELECT ${columns} FROM ${inSyncline(shadow)}`,
+  );
+  await session.query(`DROP TABLE ${inSyncline(shadow)}`);
+}

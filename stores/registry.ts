@@ -1,0 +1,7 @@
+import type { StoreModule } from './spi/store.ts';
+
+/** The one list of store kinds. Adding a store = one folder, one line here, one call of the conformance suite. */
+export const storeModules: Readonly<Record<string, () => Promise<StoreModule<never>>>> = {
+  postgres: async () =>
+    (await import('./postgres/module.ts')).postgresModule as unknown as StoreModule<never>,
+};

@@ -1,0 +1,80 @@
+import type { LoadRef } from '../../definitions/contracts/copy.ts';
+import type { VerifyMode } from '../../definitions/contracts/job.ts';
+import type { LoadUnit, TablePlan } from './chunk-source.ts';
+import type { Digest, RowFormat, RowStream, SnapshotMark } from './rows.ts';
+
+export interface BeginWriting {
+  readonly ref: LoadRef;
+  readonly plan: TablePlan;
+  readonly unit: LoadUnit;
+  /** Attempt number of the activity, for the ledger. */
+  readonly attempt: number;
+  readonly verify: VerifyMode;
+  readonly signal: AbortSignal;
+}
+
+/** What the ledger says of a unit that is committed. */
+export interface LoadedUnit {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly digest: Digest | null;
+}
+
+/** Everything of the ledger row that the target cannot know itself. */
+export interface UnitReceipt {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly digest: Digest | null;
+  readonly mark: SnapshotMark;
+}
+
+/** Capability: writes units. Data and ledger row are one transaction: either both are there, or neither. */
+export interface ChunkTarget {
+  readonly formats: readonly RowFormat[];
+  /** Whether `framed` streams are taken as they are. */
+  readonly takesFramed: boolean;
+  /**
+   * Takes the unit's lock, ends an older attempt that still holds it, and looks into the ledger.
+   * Answers `loaded` when the unit is committed already (then there is nothing to close).
+   */
+  begin(request: BeginWriting): Promise<{ readonly loaded: LoadedUnit } | { readonly writing: UnitWriting }>;
+  /**
+   * Begins to complete a sliced chunk, whose slices are all in the ledger: the same object, but `write` is not called.
+   * `slices` is what the ledger rows of the slices add up to. Throws `source.chunkChanged` when a slice is missing.
+   */
+  beginFinish(
+    request: BeginWriting,
+  ): Promise<
+    { readonly loaded: LoadedUnit } | { readonly writing: UnitWriting; readonly slices: LoadedUnit }
+  >;
+  /** Rows of the target table that meet the plan's window and filter. Before an append: whose are they? */
+  rowsPresent(plan: TablePlan): Promise<number>;
+  /** `remove`: drops staging and shadow tables of a job and ends its sessions. Returns how many objects went. */
+  removeStaging(job: string): Promise<number>;
+}
+
+/** One unit being written in one open transaction. Use: write, build, digest/count, commit; abort at any time. */
+export interface UnitWriting {
+  /** Consumes the stream with back-pressure; resolves when the server has taken all rows. */
+  write(rows: RowStream): Promise<{ readonly rows: number }>;
+  /** Keys, indexes and constraints of the fresh table. Nothing to do for most strategies. */
+  build(): Promise<void>;
+  /** Rows there now, by a scan, before they become visible. */
+  count(): Promise<number>;
+  /** Digest of exactly the rows written, before they become visible. */
+  digest(): Promise<Digest>;
+  /**
+   * Makes the rows visible together with the ledger row. A blocked swap is retried inside (short lock waits,
+   * without loading again) until the signal aborts; then `target.swapBlocked`.
+   */
+  commit(receipt: UnitReceipt, hooks: CommitHooks): Promise<void>;
+  /** Rolls back, leaves nothing behind. Idempotent, never throws. */
+  abort(): Promise<void>;
+}
+
+export interface CommitHooks {
+  /** Called when everything is done but the commit. Fault point `swap.beforeCommit`. */
+  beforeCommit(): Promise<void>;
+  /** Called when a swap waits for readers; `waitedMs` since the first try. */
+  onBlocked(waitedMs: number): void;
+}

@@ -1,0 +1,26 @@
+import type { Readable } from 'node:stream';
+
+/** Encodings of rows in flight. Decided per table at preflight, never mid-way. */
+export type RowFormat = 'binary' | 'text';
+
+/**
+ * Rows in flight: opaque bytes with back-pressure. Nothing between reader and writer parses them.
+ * `framed` says that each piece is a run of whole or cut PostgreSQL CopyData messages, which a PostgreSQL
+ * target takes as they are; unframed is the bare COPY payload.
+ */
+export interface RowStream {
+  readonly format: RowFormat;
+  readonly framed: boolean;
+  readonly bytes: Readable;
+}
+
+/** Order-free fingerprint of a set of rows: counts and a sum of row hashes, text, comparable by equality. */
+export type Digest = string;
+
+/** The instant a unit was read at. Opaque except to its own store. See design 3.1. */
+export interface SnapshotMark {
+  readonly snapshot: string;
+  readonly insertPosition: string;
+  readonly systemId: string;
+  readonly timeline: number;
+}

@@ -1,0 +1,71 @@
+import type { ZodType } from 'zod';
+import { SynclineError } from '../../definitions/errors.ts';
+import type { ChunkSource } from './chunk-source.ts';
+import type { ChunkTarget } from './chunk-target.ts';
+import type { LoadLedger } from './load-ledger.ts';
+import type { TableBuilder, TableReader } from './tables.ts';
+
+/** Everything a store may offer. A store offers what it can; activities ask for what they need. */
+export interface Capabilities {
+  /** Describes tables, for planning (source) and preflight (both sides). */
+  readonly tableReader: TableReader;
+  /** Creates and completes tables (target). */
+  readonly tableBuilder: TableBuilder;
+  /** Cuts tables into units and reads one unit under one snapshot (source). */
+  readonly chunkSource: ChunkSource;
+  /** Writes one unit in one transaction together with its ledger row (target). */
+  readonly chunkTarget: ChunkTarget;
+  /** Remembers plans, dead letters and watermarks beside the data (target). */
+  readonly loadLedger: LoadLedger;
+}
+
+export interface StoreHealth {
+  /** For people: `PostgreSQL 18.4`. */
+  readonly version: string;
+  readonly latencyMs: number;
+  readonly warnings: readonly string[];
+}
+
+/** An open store. Safe for concurrent use; sessions are taken per call and given back. */
+export interface Store {
+  readonly kind: string;
+  /** The name under `stores:` in syncline.yaml. */
+  readonly name: string;
+  /** Present capabilities only. Stable for the life of the store. */
+  readonly capabilities: Partial<Capabilities>;
+  /** One round trip. Throws `store.unreachable`, `store.authentication`, `store.permission`. */
+  check(): Promise<StoreHealth>;
+  /** Ends every session. Idempotent. Calls under way fail with `store.connectionLost`. */
+  close(): Promise<void>;
+}
+
+/** What plugs a kind of store in: one folder exports one of these, `registry.ts` lists it. */
+export interface StoreModule<Settings = unknown> {
+  readonly kind: string;
+  /** Shape of the entry under `stores:` (strict), after `${NAME}` was resolved. Every field described. */
+  readonly settings: ZodType<Settings>;
+  /** Does not connect yet: the first use does. */
+  open(name: string, settings: Settings): Store;
+}
+
+/** The capability, or a `store.unsupported` error that names store and capability. */
+export function requireCapability<Name extends keyof Capabilities>(
+  store: Store,
+  name: Name,
+): Capabilities[Name] {
+  const capability = store.capabilities[name];
+  if (capability === undefined) {
+    throw new SynclineError('store.unsupported', `Store ${store.name} (${store.kind}) has no ${name}.`, {
+      details: { store: store.name },
+    });
+  }
+  return capability;
+}
+
+/** Gives stores by name; the same name gives the same open store within a process. */
+export interface StoreProvider {
+  /** Throws `definition.unknownStore`, `definition.missingSecret`. */
+  get(name: string): Store;
+  names(): readonly string[];
+  closeAll(): Promise<void>;
+}

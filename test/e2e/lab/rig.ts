@@ -1,0 +1,115 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startTcpProxy, startProxyFor, type TcpProxy } from '../../support/tcp-proxy.ts';
+import { startWorkerProcess, type WorkerProcess } from '../../support/worker-process.ts';
+import type { Sides } from './checks.ts';
+import { createLabDatabase } from './database.ts';
+import { type JobRun, openJobs } from './job-run.ts';
+import { createTables, jobText, type Shape } from './shape.ts';
+
+/** Servers that a rig stands on: URLs of superusers, and the Temporal server. */
+export interface Place {
+  readonly source: string;
+  readonly target: string;
+  readonly temporalAddress: string;
+}
+
+/** One job with databases of its own, on a task queue of its own, behind networks that the test can break. */
+export interface Rig extends Sides {
+  readonly name: string;
+  readonly taskQueue: string;
+  readonly shape: Shape;
+  readonly folder: string;
+  readonly network: { readonly source: TcpProxy; readonly target: TcpProxy; readonly temporal: TcpProxy };
+  /** Behind the rig's networks. `environment`: for instance SYNCLINE_FAULT. */
+  startWorker(environment?: Readonly<Record<string, string>>): Promise<WorkerProcess>;
+  /** The same databases through networks that nobody breaks. */
+  startWorkerElsewhere(): Promise<WorkerProcess>;
+  /** Submits the job by the code of `syncline run`; not through the networks. */
+  submit(onFailure?: string): Promise<JobRun>;
+  /** Rejects with the last words of a worker that ended with an error of its own. */
+  readonly crash: Promise<never>;
+  /** Kills its workers, drops its databases. */
+  end(): Promise<void>;
+}
+
+export async function createRig(place: Place, shape: Shape): Promise<Rig> {
+  const id = randomBytes(5).toString('hex');
+  const name = `lab-${id}`;
+  const folder = await mkdtemp(join(tmpdir(), 'syncline-lab-'));
+  const [source, target] = await Promise.all([
+    createLabDatabase(place.source),
+    createLabDatabase(place.target),
+  ]);
+  await createTables(source, target, shape);
+  const network = {
+    source: await startProxyFor(source.url),
+    target: await startProxyFor(target.url),
+    temporal: await startTcpProxy(addressOf(place.temporalAddress)),
+  };
+  const taskQueue = `lab-${id}`;
+  const workers: WorkerProcess[] = [];
+  const jobs = await openJobs(place.temporalAddress, taskQueue);
+  let onCrash: (error: Error) => void = () => undefined;
+  const crash = new Promise<never>((_, reject) => (onCrash = reject));
+  crash.catch(() => undefined);
+  const keep = async (starting: Promise<WorkerProcess>): Promise<WorkerProcess> => {
+    const worker = await starting;
+    workers.push(worker);
+    void worker.ended.then((how) => {
+      if (typeof how === 'number' && how !== 0)
+        onCrash(new Error(`A worker ended with ${how}:\n${worker.output().slice(-4_000)}`));
+    });
+    return worker;
+  };
+  return {
+    ...{ name, taskQueue, shape, folder, source, target, network, crash },
+    startWorker: (env = {}) =>
+      keep(
+        startWorkerProcess({
+          stores: { source: network.source.rewrite(source.url), target: network.target.rewrite(target.url) },
+          temporalAddress: `127.0.0.1:${network.temporal.port}`,
+          taskQueue,
+          env,
+        }),
+      ),
+    startWorkerElsewhere: () =>
+      keep(
+        startWorkerProcess({
+          stores: { source: source.url, target: target.url },
+          temporalAddress: place.temporalAddress,
+          taskQueue,
+        }),
+      ),
+    async submit(onFailure) {
+      const file = join(folder, 'job.yaml');
+      await writeFile(file, jobText({ ...shape, name, ...(onFailure === undefined ? {} : { onFailure }) }));
+      return await jobs.submit(file);
+    },
+    async end() {
+      await Promise.all(workers.map((worker) => worker.kill()));
+      await jobs.close();
+      await Promise.all(Object.values(network).map((proxy) => proxy.close()));
+      await rm(folder, { recursive: true, force: true });
+      // What the test itself found must not be hidden by a server that is away.
+      await Promise.allSettled([source.drop(), target.drop()]);
+    },
+  };
+}
+
+function addressOf(text: string): { host: string; port: number } {
+  const at = text.lastIndexOf(':');
+  return { host: text.slice(0, at), port: Number(text.slice(at + 1)) };
+}
+
+/** A worker that ends by itself, exit code 1, fails the test at once and says why. */
+export async function withRig(place: Place, shape: Shape, body: (rig: Rig) => Promise<void>): Promise<void> {
+  const rig = await createRig(place, shape);
+  try {
+    await Promise.race([body(rig), rig.crash]);
+  } finally {
+    await rig.end();
+  }
+}

@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { readOptions } from '../../scripts/chaos/options.ts';
+import { planOf } from '../../scripts/chaos/plan.ts';
+import { tornParts } from '../../scripts/chaos/torn-reader.ts';
+import { parseJobFiles } from '../../definitions/parse.ts';
+import { faultPoints } from '../../worker/faults.ts';
+import { jobText, rowsBefore } from '../e2e/lab/shape.ts';
+
+describe('the plan of a chaos run', () => {
+  it('is the same for the same seed, and another for another', () => {
+    expect(planOf(7)).toEqual(planOf(7));
+    expect(planOf(7)).not.toEqual(planOf(8));
+  });
+
+  it('is always a valid job with valid faults', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 999_999_999 }), (seed) => {
+        const plan = planOf(seed);
+        const text = jobText({ ...plan.shape, name: 'x' });
+        expect(parseJobFiles([{ file: 'x.yaml', text }]).diagnostics).toEqual([]);
+        expect(() => faultPoints(plan.firstWorkerFault)).not.toThrow();
+        expect(plan.faults.length).toBeGreaterThan(0);
+      }),
+    );
+  });
+
+  it('comes from all kinds of faults, servers and modes', () => {
+    const plans = Array.from({ length: 200 }, (_, seed) => planOf(seed));
+    expect(new Set(plans.map(({ shape }) => shape.mode)).size).toBe(3);
+    const kinds = plans.flatMap(({ faults }) =>
+      faults.map((fault) => `${fault.kind} ${'server' in fault ? fault.server : ''}`),
+    );
+    expect(new Set(kinds).size).toBe(7);
+  });
+});
+
+describe('the reader of a chaos run', () => {
+  it('takes old and new content for whole, and anything else for torn', () => {
+    const shape = { ...planOf(1).shape, mode: 'replace' as const, rows: [500, 600] };
+    const old = rowsBefore(shape);
+    expect(
+      tornParts(
+        new Map([
+          [0, old],
+          [1, 600],
+        ]),
+        shape,
+      ),
+    ).toBe(0);
+    expect(
+      tornParts(
+        new Map([
+          [0, 499],
+          [1, old],
+        ]),
+        shape,
+      ),
+    ).toBe(1);
+    expect(tornParts(new Map(), shape)).toBe(2);
+  });
+});
+
+describe('the options of chaos', () => {
+  it('name seeds one by one or as a range', () => {
+    expect(readOptions(['copy', '--seeds', '3..5', '--json'])).toEqual({
+      kind: 'copy',
+      seeds: [3, 4, 5],
+      json: true,
+      verbose: false,
+    });
+    expect(readOptions(['copy', '--seeds', '9']).seeds).toEqual([9]);
+  });
+
+  it.each([[[]], [['teleport']], [['copy', '--seeds', '5..3']], [['copy', '--sleeds']]])(
+    'refuse %j',
+    (words) => {
+      expect(() => readOptions(words)).toThrow();
+    },
+  );
+});

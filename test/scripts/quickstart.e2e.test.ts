@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+
+describe('the quickstart', () => {
+  /** Everything it starts or writes has this folder in its command line or its path. */
+  let folder: string;
+  let output: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'quickstart-test-'));
+    chmodSync(folder, 0o755);
+    output = '';
+  });
+
+  afterEach(async () => {
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  function start(...args: string[]): ChildProcess {
+    const child = spawn(process.execPath, ['--import', 'tsx', 'scripts/quickstart.ts', ...args], {
+      cwd: repository,
+      env: { ...process.env, TMPDIR: folder },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (data: Buffer) => (output += data.toString('utf8')));
+    }
+    return child;
+  }
+
+  async function end(child: ChildProcess): Promise<number | null> {
+    return await new Promise((resolve) => child.once('close', (code) => resolve(code)));
+  }
+
+  /** The Temporal server and the worker do not name the folder in their command line, but stand in it or log to it. */
+  function leftProcesses(): string[] {
+    return readdirSync('/proc').filter((pid) => {
+      if (!/^\d+$/.test(pid)) return false;
+      try {
+        const texts = [
+          readFileSync(`/proc/${pid}/cmdline`, 'utf8'),
+          readFileSync(`/proc/${pid}/environ`, 'utf8'),
+        ];
+        return texts.some((text) => text.includes(folder));
+      } catch {
+        return false;
+      }
+    });
+  }
+
+  /** tsx keeps compiled files in the temporary directory for the next run. */
+  function leftFiles(): string[] {
+    return readdirSync(folder).filter(
+      (name) => !/^(tsx-|node-compile-cache|syncline-postgres-18-)/.test(name),
+    );
+  }
+
+  it('copies the example, checks it on both sides, and leaves nothing behind', async () => {
+    const code = await end(start('--exit', '--json'));
+    const last = output.trimEnd().split('\n').at(-1) ?? '';
+    expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
+    expect(JSON.parse(last)).toEqual({
+      ok: true,
+      sourceRows: 1_210_000,
+      targetRows: 1_210_000,
+      digestEqual: true,
+      uiUrl: expect.stringMatching(/^http:.*workflows\/copy%2Ftrades-to-dr/) as unknown,
+    });
+    await eventually(() => leftProcesses().length === 0, { waitingFor: 'the end of everything it started' });
+    expect(leftFiles()).toEqual([]);
+  }, 240_000);
+
+  it('leaves no server behind when it is killed', async () => {
+    const child = start('--exit');
+    const ended = end(child);
+    await eventually(() => output.includes('Starting a worker'), {
+      waitingFor: 'the servers',
+      withinMs: 120_000,
+    });
+    expect(leftProcesses().length).toBeGreaterThan(2);
+    child.kill('SIGKILL');
+    await ended;
+    await eventually(() => leftProcesses().length === 0, { waitingFor: 'the end of everything it started' });
+    await eventually(() => leftFiles().length === 0, { waitingFor: 'the removal of what it wrote' });
+  }, 240_000);
+
+  it('refuses words it does not know', async () => {
+    expect(await end(start('teleport'))).toBe(2);
+    expect(output).toContain('teleport');
+  });
+});

@@ -1,0 +1,41 @@
+import { describe, expect, it } from 'vitest';
+import { messageNames, workflowTypes } from '../../definitions/contracts/names.ts';
+import * as workflows from '../../workflows/index.ts';
+import * as messages from '../../workflows/messages.ts';
+import { FakeCopy, wholeChunks } from '../support/fake-copy-activities.ts';
+
+/** Running jobs and their histories know these names: one may be added, none changed. */
+describe('names on the wire', () => {
+  it('workflow types are what the bundle exports', () => {
+    expect(Object.keys(workflows).toSorted()).toEqual(['copy', 'launch']);
+    expect(Object.values(workflowTypes).toSorted()).toEqual(['copy', 'launch']);
+  });
+
+  it('messages are six Updates and one Query', () => {
+    const defined = Object.values(messages).map(({ type, name }) => `${type} ${name}`);
+    expect(defined.toSorted()).toEqual([
+      'query status',
+      'update pause',
+      'update remove',
+      'update resume',
+      'update retry',
+      'update setPolicy',
+      'update skip',
+    ]);
+    expect(Object.values(messageNames)).toHaveLength(defined.length);
+  });
+
+  it('activities of a copy are these', () => {
+    expect(Object.keys(new FakeCopy(wholeChunks(0)).activities).toSorted()).toEqual([
+      'finishChunk',
+      'finishCopy',
+      'latestLoad',
+      'listBatches',
+      'loadUnits',
+      'planCopy',
+      'prepareCopy',
+      'removeCopy',
+      'skipUnit',
+    ]);
+  });
+});

@@ -1,0 +1,42 @@
+import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
+
+/** What a test needs is in the end of its file's name, and only that is started for it. */
+const postgres = 'test/support/setup-postgres.ts';
+const temporal = 'test/support/setup-temporal.ts';
+const scale = 'test/**/*.scale.e2e.test.ts';
+const withServers = ['test/**/*.{pg,workflow,e2e}.test.ts'];
+
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    // Most of a test's time is spent in the servers, on the same cores.
+    maxWorkers: 3,
+    reporters: ['default', './test/support/totals-reporter.ts'],
+    projects: [
+      project('unit', { include: ['test/**/*.test.ts'], exclude: withServers }),
+      project('pg', { include: ['test/**/*.pg.test.ts'], globalSetup: [postgres] }),
+      project('workflow', { include: ['test/**/*.workflow.test.ts'], globalSetup: [temporal] }),
+      project('e2e', {
+        include: ['test/**/*.e2e.test.ts'],
+        exclude: [scale],
+        globalSetup: [postgres, temporal],
+      }),
+      project('scale', { include: [scale], globalSetup: [postgres, temporal], timeoutMs: 30 * 60_000 }),
+    ],
+  },
+});
+
+interface ProjectOptions {
+  readonly include: string[];
+  readonly exclude?: string[];
+  readonly globalSetup?: string[];
+  readonly timeoutMs?: number;
+}
+
+function project(name: string, options: ProjectOptions): TestProjectConfiguration {
+  const { timeoutMs, ...files } = options;
+  return {
+    extends: true,
+    test: { name, ...files, testTimeout: timeoutMs ?? 60_000, hookTimeout: timeoutMs ?? 120_000 },
+  };
+}

@@ -1,0 +1,42 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+/**
+ * Keeps the memory of a worker near what it needs while rows pass.
+ *
+ * Rows pass as buffers outside V8's heap. V8 sees only their small handles, so it would let tens of megabytes of dead
+ * buffers pile up before it collects. A collection of the young generation takes about a millisecond; one for every
+ * `collectEveryBytes` costs nothing measurable. `--optimize-for-size` is on only while the process starts, when most of
+ * what stays is allocated: left on, it doubled the CPU seconds per gigabyte (4.8 instead of 2.2).
+ */
+const collectEveryBytes = 8 * 1024 * 1024;
+/** When the start-up is over: what loading the SDK and the workflows left behind goes at once. */
+const settledAfterMs = 2_000;
+
+type Collect = (options?: { readonly type: 'minor' | 'major' }) => void;
+
+export interface BufferMemory {
+  /** Bytes that have passed through. */
+  passed(bytes: number): void;
+}
+
+/** Once per process, before much is allocated. */
+export function keepBufferMemorySmall(): BufferMemory {
+  setFlagsFromString('--max-semi-space-size=2');
+  setFlagsFromString('--optimize-for-size');
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as Collect;
+  setTimeout(() => {
+    setFlagsFromString('--no-optimize-for-size');
+    collect({ type: 'major' });
+  }, settledAfterMs).unref();
+  let since = 0;
+  return {
+    passed: (bytes) => {
+      since += bytes;
+      if (since < collectEveryBytes) return;
+      since = 0;
+      collect({ type: 'minor' });
+    },
+  };
+}

@@ -1,0 +1,3 @@
+/** The bundle's entry: every export is a workflow type, and its name is a contract (definitions/contracts/names.ts). */
+export { copy } from './copy.ts';
+export { launch } from './launch.ts';
