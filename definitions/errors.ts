@@ -66,6 +66,14 @@ export const errorTable = {
     retry: 'automatic',
     cure: 'A deadlock or serialization failure; it is tried again.',
   },
+  'store.slowDown': {
+    retry: 'automatic',
+    cure: 'The store asks for fewer requests; it is tried again. Lower `parallel` if it repeats.',
+  },
+  'store.hostKey': {
+    retry: 'after-fix',
+    cure: 'The host key is unknown or has changed: compare it with the server, then correct `hostKey` or `knownHosts` of the store.',
+  },
   'store.unsupported': {
     retry: 'never',
     cure: 'Use a server version or store kind that has the named ability.',
@@ -97,6 +105,38 @@ export const errorTable = {
   'source.invalidFilter': {
     retry: 'after-fix',
     cure: 'The server refused `where`: try it in psql as SELECT 1 FROM table WHERE (…).',
+  },
+  'source.snapshotLost': {
+    retry: 'after-fix',
+    cure: 'The one snapshot of the whole backup is gone (held too long, or its session ended). Run the job again, raise `snapshotLimit`, or use `consistency: chunk`.',
+  },
+  'files.missing': {
+    retry: 'after-fix',
+    cure: 'The named object is not in the store: look whether path and store are right, or somebody removed it.',
+  },
+  'files.unsafeKey': {
+    retry: 'never',
+    cure: 'The name of an object climbs out of its path or holds characters that no artifact of syncline has.',
+  },
+  'artifact.missing': {
+    retry: 'after-fix',
+    cure: 'There is no such backup at this path; `syncline backup list` shows which there are.',
+  },
+  'artifact.corrupt': {
+    retry: 'after-fix',
+    cure: 'The named object is not what its manifest says: bring it again from another copy of the backup; `syncline backup verify` checks all.',
+  },
+  'artifact.newerFormat': {
+    retry: 'after-fix',
+    cure: 'The backup was written by a newer syncline: restore it with that version or a later one.',
+  },
+  'artifact.wrongKey': {
+    retry: 'after-fix',
+    cure: 'Give the store the key that the backup was made with (`encryption.key`, or one of `encryption.earlier`); the message names its id.',
+  },
+  'artifact.foreign': {
+    retry: 'after-fix',
+    cure: 'Another job keeps its backups at this path: give this job a path of its own.',
   },
   'target.tableMissing': {
     retry: 'after-fix',
@@ -169,6 +209,10 @@ export const errorTable = {
   'job.workerLost': {
     retry: 'automatic',
     cure: "A worker ended or was cut off while it worked; another one takes over. If it repeats, look at the workers' memory and logs.",
+  },
+  'job.siteDown': {
+    retry: 'automatic',
+    cure: 'No worker of the site that owns the store has taken the work: start one on the named task queue. The job waits for it.',
   },
   'temporal.unreachable': {
     retry: 'automatic',

@@ -2,6 +2,7 @@ import type { ZodType } from 'zod';
 import { SynclineError } from '../../definitions/errors.ts';
 import type { ChunkSource } from './chunk-source.ts';
 import type { ChunkTarget } from './chunk-target.ts';
+import type { FileMirror, FileStore } from './files.ts';
 import type { LoadLedger } from './load-ledger.ts';
 import type { TableBuilder, TableReader } from './tables.ts';
 
@@ -17,6 +18,10 @@ export interface Capabilities {
   readonly chunkTarget: ChunkTarget;
   /** Remembers plans, dead letters and watermarks beside the data (target). */
   readonly loadLedger: LoadLedger;
+  /** Keeps objects by name (backups, transfer). */
+  readonly files: FileStore;
+  /** Takes many local files at once, where a tool can (rsync). */
+  readonly fileMirror: FileMirror;
 }
 
 export interface StoreHealth {
@@ -24,6 +29,8 @@ export interface StoreHealth {
   readonly version: string;
   readonly latencyMs: number;
   readonly warnings: readonly string[];
+  /** Room left for objects, where the store knows; absent: unknown. */
+  readonly freeBytes?: number;
 }
 
 /** An open store. Safe for concurrent use; sessions are taken per call and given back. */

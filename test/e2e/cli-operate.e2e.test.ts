@@ -219,7 +219,8 @@ describe('a chunk that keeps failing', () => {
     const run = await desk.syncline(['run', refused.file, '--wait']);
     expect(run.code).toBe(1);
     expect(run.stdout).toContain(`skipped ${refused.table}_1: `);
-    expect(run.stdout + run.stderr).not.toContain('-1');
+    // The value that was refused; the job's own name may hold the same characters within a word.
+    expect(run.stdout + run.stderr).not.toMatch(/(?<![\w-])-1\b/);
     expect(await status(refused)).toMatchObject({
       ...{ state: 'done', needsAttention: true, chunks: { total: 3, done: 2, skipped: 1 } },
       reason: `1 skipped; \`syncline retry ${refused.name}\` tries them again.`,
