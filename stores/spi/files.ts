@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import { SynclineError } from '../../definitions/errors.ts';
 
 /**
  * Names of objects: `/`-separated segments of letters, digits, `.`, `_`, `-`, `=`, `@` and `+`; no segment is empty,
@@ -84,4 +85,19 @@ const safeKey = /^(?!\.)[A-Za-z0-9._=@+-]+(\/(?!\.)[A-Za-z0-9._=@+-]+)*$/;
 /** Whether a name may be used: it cannot climb out, hide, or mean something to a shell. */
 export function isSafeKey(key: string): boolean {
   return key.length <= 900 && safeKey.test(key);
+}
+
+/** Throws `files.unsafeKey` with the name. */
+export function expectSafeKey(key: string): void {
+  if (!isSafeKey(key)) throw unsafe(key);
+}
+
+/** The same for the beginning of a name, as `list` and `sweep` take it; the empty one is safe. */
+export function expectSafePrefix(prefix: string): void {
+  if (prefix !== '' && !isSafeKey(`${prefix}x`)) throw unsafe(prefix);
+}
+
+function unsafe(name: string): SynclineError {
+  const shown = JSON.stringify(name.length > 200 ? `${name.slice(0, 200)}…` : name);
+  return new SynclineError('files.unsafeKey', `${shown} is not a name that an artifact of syncline has.`);
 }
