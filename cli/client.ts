@@ -1,7 +1,7 @@
 import type { WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
-import type { CopyInput, CopyResult } from '../definitions/contracts/copy.ts';
-import { jobKinds, type JobKind } from '../definitions/contracts/job.ts';
+import type { JobInput, JobResult } from '../definitions/contracts/jobs.ts';
+import { jobKinds, type JobKind, type ResolvedJob } from '../definitions/contracts/job.ts';
 import type { LaunchInput, LaunchResult } from '../definitions/contracts/launch.ts';
 import {
   launcherIdOf,
@@ -59,7 +59,7 @@ export interface Submitted {
   readonly runId: string | null;
   /** Another run was active and the job's overlap rule lets this one wait for it or replace it. */
   readonly behind: boolean;
-  result(): Promise<CopyResult | null>;
+  result(): Promise<JobResult | null>;
 }
 
 /**
@@ -75,18 +75,34 @@ export async function submit(access: TemporalAccess, submittable: SubmittableJob
     if ((job.schedule?.overlap ?? 'skip') === 'skip') throw alreadyRunning(job.name);
     return await submitBehind(access, address, submittable);
   }
-  return await start(access, address, { job, definitionHash: submittable.definitionHash, intent: 'run' });
+  const { definitionHash } = submittable;
+  return await start(access, address, inputOf(job, { definitionHash, intent: 'run' }));
 }
 
 export function alreadyRunning(name: string): SynclineError {
   return new SynclineError('job.alreadyRunning', `The job "${name}" is running.`);
 }
 
+/** The argument of the job's workflow. */
+export function inputOf(
+  job: ResolvedJob,
+  rest: Pick<JobInput, 'definitionHash' | 'intent' | 'scheduledTime'>,
+): JobInput {
+  return job.kind === 'copy' ? { job, ...rest } : { job, ...rest };
+}
+
+/** From where to where, by the names of the stores. */
+export function routeOf(job: ResolvedJob): string {
+  if (job.kind === 'copy') return `${job.source.store} to ${job.target.store}`;
+  const stops = [job.source?.store, job.backup.store, job.transfer?.store, job.restore?.store];
+  return stops.filter((stop) => stop !== undefined).join(' to ');
+}
+
 /** One run at a time by the workflow id: two starts at once cannot both win. */
 export async function start(
   access: TemporalAccess,
   address: JobAddress,
-  input: CopyInput,
+  input: JobInput,
 ): Promise<Submitted> {
   const { client, target } = access;
   try {
@@ -102,7 +118,7 @@ export async function start(
       workflowId: address.workflowId,
       runId: handle.firstExecutionRunId,
       behind: false,
-      result: async () => (await handle.result()) as CopyResult,
+      result: async () => (await handle.result()) as JobResult,
     };
   } catch (error) {
     if (error instanceof Error && error.name === 'WorkflowExecutionAlreadyStartedError') {
@@ -134,7 +150,7 @@ async function submitBehind(
     result: async () => {
       const { outcome } = (await handle.result()) as LaunchResult;
       if (outcome === 'skipped') return null;
-      return (await client.workflow.getHandle(address.workflowId).result()) as CopyResult;
+      return (await client.workflow.getHandle(address.workflowId).result()) as JobResult;
     },
   };
 }
@@ -147,7 +163,7 @@ export function startOptions(taskQueue: string, { job, definitionHash }: LaunchI
   return {
     taskQueue,
     memo: { definitionHash },
-    staticSummary: job.description ?? `${job.kind} ${job.source.store} to ${job.target.store}`,
+    staticSummary: job.description ?? `${job.kind} ${routeOf(job)}`,
     typedSearchAttributes: new TypedSearchAttributes([
       { key: jobKey, value: job.name },
       { key: kindKey, value: job.kind },

@@ -1,5 +1,5 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
-import type { CopyResult } from '../definitions/contracts/copy.ts';
+import type { JobResult } from '../definitions/contracts/jobs.ts';
 import { messageNames, searchAttributes } from '../definitions/contracts/names.ts';
 import type { JobPhase, JobState, JobStatus } from '../definitions/contracts/status.ts';
 import { skippedReason } from '../planning/progress.ts';
@@ -58,7 +58,7 @@ async function endOf(
 ): Promise<Outcome> {
   const handle = access.client.workflow.getHandle(address.workflowId, description.runId);
   try {
-    return await outcomeOf(handle.result() as Promise<CopyResult>);
+    return await outcomeOf(handle.result() as Promise<JobResult>);
   } catch (error) {
     throw translated(error, { target: access.target, job: address.name });
   }
@@ -81,7 +81,7 @@ function withEnd(status: JobStatus, description: WorkflowExecutionDescription, e
 
 function ofResult(
   description: WorkflowExecutionDescription,
-  result: CopyResult,
+  result: JobResult,
   address: JobAddress,
 ): JobStatus {
   const { chunks, rows, bytes, state } = result;

@@ -1,6 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
-import type { CopyResult } from '../definitions/contracts/copy.ts';
+import type { JobResult } from '../definitions/contracts/jobs.ts';
 import { type ErrorCode, errorTable, isErrorCode } from '../definitions/errors.ts';
 
 /**
@@ -8,7 +8,7 @@ import { type ErrorCode, errorTable, isErrorCode } from '../definitions/errors.t
  * `ended`: cancelled or terminated from outside, or never started.
  */
 export type Outcome =
-  | { readonly kind: 'result'; readonly result: CopyResult }
+  | { readonly kind: 'result'; readonly result: JobResult }
   | {
       readonly kind: 'failed' | 'stopped';
       readonly code: ErrorCode;
@@ -18,7 +18,7 @@ export type Outcome =
   | { readonly kind: 'ended'; readonly message: string };
 
 /** Waits for the end. Rejects only when Temporal does not answer. */
-export async function outcomeOf(result: Promise<CopyResult | null>): Promise<Outcome> {
+export async function outcomeOf(result: Promise<JobResult | null>): Promise<Outcome> {
   try {
     const value = await result;
     if (value !== null) return { kind: 'result', result: value };

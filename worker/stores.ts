@@ -59,6 +59,13 @@ class LazyStores implements StoreProvider {
     return store;
   }
 
+  artifact(name: string): Store {
+    const store = this.get(name);
+    throw new SynclineError('store.unsupported', `Store ${store.name} (${store.kind}) keeps no backups.`, {
+      details: { store: name },
+    });
+  }
+
   names(): readonly string[] {
     return [...this.entries.keys()];
   }

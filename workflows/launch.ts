@@ -13,13 +13,14 @@ import {
   startChild,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { CopyInput } from '../definitions/contracts/copy.ts';
+import type { JobInput, JobResult } from '../definitions/contracts/jobs.ts';
 import type { LaunchInput, LaunchResult } from '../definitions/contracts/launch.ts';
 import { workflowIdOf, workflowTypes } from '../definitions/contracts/names.ts';
 import { isErrorCode } from '../definitions/errors.ts';
-import type { copy } from './copy.ts';
 import { failureWith } from './failures.ts';
 import { attributesOfNewJob } from './search-attributes.ts';
+
+type JobWorkflow = (input: JobInput) => Promise<JobResult>;
 
 const scheduledStart = defineSearchAttributeKey('TemporalScheduledStartTime', 'DATETIME');
 const firstLookMs = 1_000;
@@ -56,16 +57,16 @@ function scheduledTimeOf(): string {
 async function startUnlessTaken(
   input: LaunchInput,
   workflowId: string,
-): Promise<ChildWorkflowHandle<typeof copy> | null> {
+): Promise<ChildWorkflowHandle<JobWorkflow> | null> {
   const { job, definitionHash, scheduledTime } = input;
-  const argument: CopyInput = {
-    job,
+  const rest = {
     definitionHash,
     intent: 'run',
     ...(scheduledTime === undefined ? {} : { scheduledTime }),
-  };
+  } as const;
+  const argument: JobInput = job.kind === 'copy' ? { job, ...rest } : { job, ...rest };
   try {
-    return await startChild<typeof copy>(workflowTypes[job.kind], {
+    return await startChild<JobWorkflow>(workflowTypes[job.kind], {
       workflowId,
       args: [argument],
       // A launcher that is terminated must not take a half-done load with it; a cancelled one passes it on by itself.
@@ -88,7 +89,7 @@ async function cancelRunning(workflowId: string): Promise<void> {
   }
 }
 
-async function outcomeOf(handle: ChildWorkflowHandle<typeof copy>): Promise<LaunchResult> {
+async function outcomeOf(handle: ChildWorkflowHandle<JobWorkflow>): Promise<LaunchResult> {
   try {
     await handle.result();
     return { outcome: 'ran', child: handle.workflowId };

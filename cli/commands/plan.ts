@@ -26,6 +26,7 @@ async function plan(context: CommandContext, files: string[]): CommandResult {
   });
   let refused = false;
   for (const { job } of jobs) {
+    if (job.kind !== 'copy') continue;
     const report = await activities.planCopy({ job, run: 'plan', scheduledTime: new Date().toISOString() });
     refused ||= report.findings.some(({ severity }) => severity === 'error');
     show(context, job, report);

@@ -1,12 +1,13 @@
 import type { PlannedTable, PlanReport, PreflightFinding } from '../../definitions/contracts/copy.ts';
 import type { ResolvedJob } from '../../definitions/contracts/job.ts';
+import { routeOf } from '../client.ts';
 import { bytesText, countText, plural } from './amounts.ts';
 import { type Column, tableLines } from './table.ts';
 
 export function planLines(job: ResolvedJob, report: PlanReport): string[] {
   const errors = report.findings.filter(({ severity }) => severity === 'error').length;
   return [
-    `${job.kind}/${job.name}: ${job.source.store} to ${job.target.store}, ${job.target.mode}`,
+    `${job.kind}/${job.name}: ${routeOf(job)}${job.kind === 'copy' ? `, ${job.target.mode}` : ''}`,
     `  ${plural(report.chunks, 'chunk')}, about ${bytesText(report.bytes)}`,
     report.consistency === 'chunk'
       ? '  each chunk is read at an instant of its own; a row that moves between chunks meanwhile may be missed or doubled'

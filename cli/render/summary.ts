@@ -1,4 +1,4 @@
-import type { CopyResult } from '../../definitions/contracts/copy.ts';
+import type { JobResult } from '../../definitions/contracts/jobs.ts';
 import type { ChunkCounts, JobStatus, SkippedChunk } from '../../definitions/contracts/status.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { Outcome } from '../outcome.ts';
@@ -46,7 +46,7 @@ export function summaryOf({ name, kind, outcome, status, seconds }: EndedRun): R
   };
 }
 
-function ofResult(result: CopyResult, seconds: number): RunSummary {
+function ofResult(result: JobResult, seconds: number): RunSummary {
   const { name, kind, state, chunks, rows, bytes, skipped, warnings } = result;
   return {
     name,

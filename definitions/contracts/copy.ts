@@ -16,6 +16,17 @@ export interface LoadRef {
   readonly run: string;
   readonly sourceStore: string;
   readonly targetStore: string;
+  /** The source is a backup in `sourceStore`. */
+  readonly sourceArtifact?: ArtifactAddress;
+  /** The target is a backup in `targetStore`. */
+  readonly targetArtifact?: ArtifactAddress;
+}
+
+/** One backup within a store of files. */
+export interface ArtifactAddress {
+  /** Without `/` at either end. */
+  readonly path: string;
+  readonly backup: string;
 }
 
 /** Argument of the workflow `copy`. */
@@ -194,6 +205,8 @@ export interface LoadUnitsInput {
   readonly ref: LoadRef;
   readonly batch: UnitBatch;
   readonly verify: VerifyMode;
+  /** A unit whose rows are on the target already, by digest, is not written again. */
+  readonly onlyChanged?: boolean;
   /** Bound on the buffers of all units of this job that one worker has in flight. */
   readonly memoryBytes: number;
   /** Share of the job's throttle for this activity. */

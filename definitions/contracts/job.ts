@@ -4,8 +4,8 @@
  * running jobs keep the definition they were started with.
  */
 
-export type JobKind = 'copy';
-export const jobKinds: readonly JobKind[] = ['copy'];
+export type JobKind = 'copy' | 'backup-restore';
+export const jobKinds: readonly JobKind[] = ['copy', 'backup-restore'];
 
 /** How rows already on the target are treated. See design 3.2. */
 export type LoadMode = 'replace' | 'append' | 'upsert';
@@ -123,4 +123,61 @@ export interface ResolvedCopyJob extends ResolvedJobHeader {
   readonly run: ResolvedRun;
 }
 
-export type ResolvedJob = ResolvedCopyJob;
+/** In this order; a job has any contiguous part of them. */
+export type BackupStage = 'backup' | 'transfer' | 'restore';
+export const backupStages: readonly BackupStage[] = ['backup', 'transfer', 'restore'];
+
+/** Where backups of one job lie: a store with files, and a path of its own below the store's root. */
+export interface BackupPlace {
+  readonly store: string;
+  /** Without `/` at either end; never empty. */
+  readonly path: string;
+}
+
+export type BackupFormat = 'binary' | 'csv';
+export type Compression = 'zstd' | 'gzip' | 'none';
+
+export interface ResolvedBackup extends BackupPlace {
+  readonly format: BackupFormat;
+  readonly compression: Compression;
+  /** Absent: the codec's default. */
+  readonly compressionLevel?: number;
+  /** With the key of the store (`encryption.key`). */
+  readonly encrypt: boolean;
+  /** `chunk`: each chunk at its own instant; `snapshot`: all of them at one. */
+  readonly consistency: 'chunk' | 'snapshot';
+  /** Longest time that the one snapshot is held. */
+  readonly snapshotLimitMs: number;
+  /** Refer to unchanged chunks of the latest full backup instead of writing them again. */
+  readonly incremental: boolean;
+}
+
+export interface ResolvedRestore {
+  readonly store: string;
+  readonly mode: LoadMode;
+  readonly createTables: boolean;
+  /** `changed`: a chunk whose digest is there already is not written again. */
+  readonly only: 'changed' | 'all';
+  /** An id, or `latest`: see StageInput.backup. */
+  readonly backup: string;
+  /** Before anything on the target changes: hash every object, or only look whether each is there with its size. */
+  readonly check: 'objects' | 'sizes';
+  /** Which tables of the backup, and what of them; patterns are matched with the names at the source. */
+  readonly tables: readonly TableSelection[];
+}
+
+export interface ResolvedBackupRestoreJob extends ResolvedJobHeader {
+  readonly kind: 'backup-restore';
+  readonly stages: readonly BackupStage[];
+  /** Present when `stages` has `backup`. */
+  readonly source?: ResolvedSource;
+  readonly backup: ResolvedBackup;
+  readonly transfer?: BackupPlace;
+  /** Present when `stages` has `restore`. It reads from `transfer`, or where there is none from `backup`. */
+  readonly restore?: ResolvedRestore;
+  /** A backup is kept while it is among the last `last` or younger than `days`; absent: all are. */
+  readonly keep?: { readonly last?: number; readonly days?: number };
+  readonly run: ResolvedRun;
+}
+
+export type ResolvedJob = ResolvedCopyJob | ResolvedBackupRestoreJob;

@@ -19,7 +19,7 @@ export function scheduleIdOf(kind: JobKind, name: string): string {
 }
 
 /** Workflow types = exported functions of workflows/index.ts. */
-export const workflowTypes = { copy: 'copy', launch: 'launch' } as const;
+export const workflowTypes = { copy: 'copy', 'backup-restore': 'backupRestore', launch: 'launch' } as const;
 
 /** Search attributes, with their Temporal types. Values are names and states only. */
 export const searchAttributes = {

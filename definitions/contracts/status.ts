@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
-import type { FailMode, JobKind } from './job.ts';
+import type { BackupStage, FailMode, JobKind } from './job.ts';
 
 /** What an operator is shown; always derived from workflow state or the ledger, never stored beside it. */
 
@@ -54,6 +54,19 @@ export interface JobStatus {
   /** ISO 8601; null while running. */
   readonly endedAt: string | null;
   readonly onFailure: { readonly mode: FailMode; readonly attempts: number };
+  /** Of a kind with stages: which one `phase`, `chunks`, `rows` and `bytes` speak of, and what became of all. */
+  readonly stage?: BackupStage;
+  readonly stages?: readonly StageStatus[];
+}
+
+/** One stage of a backup-restore; `backup` is null until it is known. */
+export interface StageStatus {
+  readonly stage: BackupStage;
+  readonly state: 'waiting' | 'running' | 'done';
+  readonly backup: string | null;
+  readonly chunks: ChunkCounts;
+  readonly rows: number;
+  readonly bytes: number;
 }
 
 /** One skipped unit, as shown by `chunks --skipped` and in the result (first 100). */

@@ -1,5 +1,5 @@
 import type { VerifyMode } from '../../definitions/contracts/job.ts';
-import type { Digest, RowFormat, RowStream, SnapshotMark } from './rows.ts';
+import type { ContentMark, Digest, EarlierLoad, RowFormat, RowStream, SnapshotMark } from './rows.ts';
 import type { LeafDefinition, TableDefinition, TableName } from './tables.ts';
 
 /** A resolved window on one column; bounds are literals of the column's type. Half-open `[from, to)`. */
@@ -25,6 +25,11 @@ export interface TablePlan {
   readonly where: string | null;
   readonly window: WindowFilter | null;
   readonly strategy: LoadStrategy;
+  /**
+   * The source cannot filter (a backup): every row of a unit arrives, and only those that meet `window` go from
+   * staging into the target. Only with staged strategies.
+   */
+  readonly filteredOnTarget?: boolean;
 }
 
 /**
@@ -35,8 +40,10 @@ export interface TablePlan {
  * - `delete-insert`: stage, delete the rows of this unit's window/filter/range, insert.
  * - `append`: stage, then insert.
  * - `upsert`: stage, then merge on the key.
+ * - `object`: the target is an artifact; each unit becomes one object.
  */
-export type LoadStrategy = 'swap' | 'in-place' | 'difference' | 'delete-insert' | 'append' | 'upsert';
+export type LoadStrategy =
+  'swap' | 'in-place' | 'difference' | 'delete-insert' | 'append' | 'upsert' | 'object';
 
 /** A key range of a chunk: `from` inclusive, `to` exclusive, compared as rows in the server's order; null = open. */
 export interface KeyRange {
@@ -84,6 +91,8 @@ export interface OpenReading {
   /** Whether the reader may hand over framed bytes. */
   readonly framed: boolean;
   readonly job: string;
+  /** Exported snapshot to read under (`SnapshotHolder`); absent: one of its own. */
+  readonly snapshot?: string;
   readonly signal: AbortSignal;
 }
 
@@ -119,6 +128,33 @@ export interface UnitReading {
   copied(): Promise<{ readonly rows: number; readonly bytes: number }>;
   /** Digest of exactly the copied rows, under the same snapshot. */
   digest(): Promise<Digest>;
+  /** What the source says beforehand of the rows to come (a backup knows); null where only reading tells. */
+  readonly announced?: {
+    readonly rows: number;
+    readonly bytes: number;
+    readonly digest: Digest | null;
+  } | null;
+  /** Says which rows these are, for a later `unchangedSince`; null where the store cannot tell. */
+  content?(): Promise<ContentMark | null>;
+  /**
+   * Whether exactly the rows of an earlier load are visible under this snapshot, proven without reading values;
+   * false when in doubt. Before `rows()`.
+   */
+  unchangedSince?(earlier: EarlierLoad): Promise<boolean>;
   /** Ends transaction and snapshot; cancels on the server what still runs. Idempotent, never throws. */
+  close(): Promise<void>;
+}
+
+/** Capability: one snapshot for many readings. */
+export interface SnapshotHolder {
+  /** Opens a session that exports a snapshot and holds it until `close`, which is idempotent and never throws. */
+  hold(job: string, signal: AbortSignal): Promise<HeldSnapshot>;
+}
+
+export interface HeldSnapshot {
+  readonly id: string;
+  readonly mark: SnapshotMark;
+  /** Resolves with the reason when the session ends by itself; never rejects. */
+  readonly lost: Promise<string>;
   close(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { LoadRef } from '../../definitions/contracts/copy.ts';
 import type { VerifyMode } from '../../definitions/contracts/job.ts';
 import type { LoadUnit, TablePlan } from './chunk-source.ts';
-import type { Digest, RowFormat, RowStream, SnapshotMark } from './rows.ts';
+import type { ContentMark, Digest, EarlierLoad, RowFormat, RowStream, SnapshotMark } from './rows.ts';
 
 export interface BeginWriting {
   readonly ref: LoadRef;
@@ -26,6 +26,8 @@ export interface UnitReceipt {
   readonly bytes: number;
   readonly digest: Digest | null;
   readonly mark: SnapshotMark;
+  /** For targets that may refer to these rows later (`UnitWriting.earlier`). */
+  readonly content?: ContentMark | null;
 }
 
 /** Capability: writes units. Data and ledger row are one transaction: either both are there, or neither. */
@@ -68,6 +70,15 @@ export interface UnitWriting {
    * without loading again) until the signal aborts; then `target.swapBlocked`.
    */
   commit(receipt: UnitReceipt, hooks: CommitHooks): Promise<void>;
+  /** What an earlier load holds of this unit, if the target could refer to it instead of taking the rows again. */
+  readonly earlier?: EarlierLoad | null;
+  /** Instead of `write` … `commit`: refers to `earlier`, which the source has found unchanged under `receipt.mark`. */
+  refer?(receipt: Pick<UnitReceipt, 'mark' | 'content'>, hooks: CommitHooks): Promise<LoadedUnit>;
+  /**
+   * Instead of `write` … `commit`: if exactly these rows are there already, by digest, only the ledger row is written
+   * (rows counted, no bytes). Answers whether it was so.
+   */
+  keep?(receipt: UnitReceipt, hooks: CommitHooks): Promise<boolean>;
   /** Rolls back, leaves nothing behind. Idempotent, never throws. */
   abort(): Promise<void>;
 }

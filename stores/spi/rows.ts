@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 
 /** Encodings of rows in flight. Decided per table at preflight, never mid-way. */
-export type RowFormat = 'binary' | 'text';
+export type RowFormat = 'binary' | 'text' | 'csv';
 
 /**
  * Rows in flight: opaque bytes with back-pressure. Nothing between reader and writer parses them.
@@ -23,4 +23,22 @@ export interface SnapshotMark {
   readonly insertPosition: string;
   readonly systemId: string;
   readonly timeline: number;
+}
+
+/**
+ * What a store needs to know later whether the rows of a unit have changed since they were read, without reading their
+ * values. Opaque except to its own store; small plain JSON. Holds no row value.
+ */
+export interface ContentMark {
+  readonly relation: string;
+  readonly columns: string;
+  readonly snapshot: string;
+  readonly systemId: string;
+  readonly timeline: number;
+}
+
+/** What was read of a unit by an earlier load. */
+export interface EarlierLoad {
+  readonly content: ContentMark;
+  readonly rows: number;
 }

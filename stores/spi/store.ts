@@ -1,6 +1,7 @@
 import type { ZodType } from 'zod';
 import { SynclineError } from '../../definitions/errors.ts';
-import type { ChunkSource } from './chunk-source.ts';
+import type { BackupCatalog, BackupWriter } from './artifact.ts';
+import type { ChunkSource, SnapshotHolder } from './chunk-source.ts';
 import type { ChunkTarget } from './chunk-target.ts';
 import type { FileMirror, FileStore } from './files.ts';
 import type { LoadLedger } from './load-ledger.ts';
@@ -18,6 +19,11 @@ export interface Capabilities {
   readonly chunkTarget: ChunkTarget;
   /** Remembers plans, dead letters and watermarks beside the data (target). */
   readonly loadLedger: LoadLedger;
+  /** Exports one snapshot for many readings (source). */
+  readonly snapshotHolder: SnapshotHolder;
+  /** Knows the backups at a path, and makes one; only of a store opened by `StoreProvider.artifact`. */
+  readonly backupCatalog: BackupCatalog;
+  readonly backupWriter: BackupWriter;
   /** Keeps objects by name (backups, transfer). */
   readonly files: FileStore;
   /** Takes many local files at once, where a tool can (rsync). */
@@ -73,6 +79,12 @@ export function requireCapability<Name extends keyof Capabilities>(
 export interface StoreProvider {
   /** Throws `definition.unknownStore`, `definition.missingSecret`. */
   get(name: string): Store;
+  /**
+   * The backups at a path of a store with `files`, or one of them (`address.backup`), as a store: it offers
+   * `tableReader`, `tableBuilder`, `chunkSource`, `chunkTarget`, `loadLedger`, `backupCatalog` and `backupWriter`.
+   * Cheap; nothing is read yet. Errors as `get`, and `store.unsupported`.
+   */
+  artifact(name: string, address: { readonly path: string; readonly backup: string | null }): Store;
   names(): readonly string[];
   closeAll(): Promise<void>;
 }

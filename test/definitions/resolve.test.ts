@@ -1,18 +1,18 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { ResolvedJob } from '../../definitions/contracts/job.ts';
+import type { ResolvedCopyJob } from '../../definitions/contracts/job.ts';
 import { formatDiagnostic } from '../../definitions/diagnostics.ts';
 import { parseJobFile } from '../../definitions/parse.ts';
 import { canonicalJson, definitionHash, resolveJob } from '../../definitions/resolve.ts';
 
-function resolveAll(text: string): ResolvedJob[] {
+function resolveAll(text: string): ResolvedCopyJob[] {
   const { jobs, diagnostics } = parseJobFile(text, { file: 'f' });
   expect(diagnostics.map(formatDiagnostic)).toEqual([]);
-  return jobs.map(resolveJob);
+  return jobs.map(resolveJob).filter((job) => job.kind === 'copy');
 }
 
-function resolveOne(text: string): ResolvedJob {
+function resolveOne(text: string): ResolvedCopyJob {
   const [job] = resolveAll(text);
   if (job === undefined) throw new Error('no job');
   return job;

@@ -81,6 +81,9 @@ export function openStage(
   const activities = createActivities({
     stores: {
       get: (name) => stores[name as keyof typeof stores],
+      artifact: () => {
+        throw new Error('No artifact here.');
+      },
       names: () => Object.keys(stores),
       closeAll: nothing as () => Promise<void>,
     },

@@ -69,6 +69,8 @@ function wayOf(context: WayContext): Way {
       return unit.kind === 'slice' ? createSliceWay(context) : createSwapWay(context);
     case 'in-place':
       return unit.kind === 'slice' ? createSliceWay(context) : createInPlaceWay(context);
+    case 'object':
+      throw new SynclineError('internal.unexpected', 'A PostgreSQL table takes no objects.');
     case 'append':
     case 'upsert':
     case 'difference':

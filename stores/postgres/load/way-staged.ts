@@ -46,6 +46,7 @@ function publishStatements(context: WayContext, staging: string): string[] {
       return [`ANALYZE ${staging}`, deleteStatement(context, staging), mergeStatement(context, staging)];
     case 'swap':
     case 'in-place':
+    case 'object':
       throw new SynclineError('internal.unexpected', `Strategy ${plan.strategy} is not staged.`);
   }
 }

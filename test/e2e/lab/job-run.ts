@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { start, submit, type Submitted } from '../../../cli/client.ts';
+import { inputOf, start, submit, type Submitted } from '../../../cli/client.ts';
 import { queryStatus } from '../../../cli/job-status.ts';
 import { readJobFiles } from '../../../cli/job-files.ts';
 import { type Outcome, outcomeOf } from '../../../cli/outcome.ts';
@@ -39,11 +39,11 @@ export async function openJobs(temporalAddress: string, taskQueue: string): Prom
       if (job === undefined) throw new Error('The file holds no job.');
       const submitted = await submit(access, job);
       return jobRun(access, submitted, () =>
-        start(access, submitted.address, {
-          job: job.job,
-          definitionHash: job.definitionHash,
-          intent: 'remove',
-        }),
+        start(
+          access,
+          submitted.address,
+          inputOf(job.job, { definitionHash: job.definitionHash, intent: 'remove' }),
+        ),
       );
     },
     close: () => access.connection.close(),

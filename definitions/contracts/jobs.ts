@@ -1,0 +1,6 @@
+import type { BackupRestoreInput, BackupRestoreResult } from './backup-restore.ts';
+import type { CopyInput, CopyResult } from './copy.ts';
+
+/** Argument and result of the one workflow of a job, whatever its kind. */
+export type JobInput = CopyInput | BackupRestoreInput;
+export type JobResult = CopyResult | BackupRestoreResult;
