@@ -68,8 +68,6 @@ export interface StageInput {
   readonly backup: string | null;
   /** Whether the stage before, in this very run, has hashed every object where this stage will read it. */
   readonly verified: boolean;
-  /** Whether no stage follows: then the watermark moves. */
-  readonly last: boolean;
 }
 
 export interface PreparedStage extends PreparedLoad {
@@ -85,6 +83,15 @@ export interface FinishedStage extends FinishedCopy {
   readonly backup: string;
   /** A restore only: another window backup waits to be restored. */
   readonly more: boolean;
+  /**
+   * A backup only: where the vault's watermark goes once the last stage is verified and nothing was skipped; null:
+   * nowhere. The workflow calls `moveWatermark` then, at the site of the vault.
+   */
+  readonly watermark: string | null;
+}
+
+export interface MoveWatermarkInput extends StageInput {
+  readonly to: string;
 }
 
 /** Heartbeat details of `prepareRestore` while it hashes objects: where a later attempt goes on. */
@@ -117,8 +124,10 @@ export interface BackupRestoreActivities {
   planBackupRestore(input: StageInput): Promise<BackupRestorePlan>;
   /** Checks, resolves windows, writes plan and table definitions into the artifact. Repeated: the plan already there. */
   prepareBackup(input: StageInput): Promise<PreparedStage>;
-  /** Holds plan against receipts, publishes the manifest, prunes by `keep`, moves the watermark if it is the last stage. */
+  /** Holds plan against receipts, publishes the manifest, prunes by `keep`. */
   finishBackup(input: FinishStageInput): Promise<FinishedStage>;
+  /** Moves the watermark, which is kept with the vault, forward; never back. */
+  moveWatermark(input: MoveWatermarkInput): Promise<void>;
   /** Keeps one exported snapshot open for the whole backup; ends when cancelled, or fails with `source.snapshotLost`. */
   holdSnapshot(input: StageInput): Promise<void>;
   /** Plans one unit an object of the backup. */
