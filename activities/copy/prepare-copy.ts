@@ -6,7 +6,7 @@ import type {
   PreparedLoad,
   PrepareInput,
 } from '../../definitions/contracts/copy.ts';
-import { errorTable } from '../../definitions/errors.ts';
+import { errorTable, SynclineError } from '../../definitions/errors.ts';
 import { loadIdentity } from '../../planning/window.ts';
 import type { LoadLedger } from '../../stores/spi/load-ledger.ts';
 import { requireCapability } from '../../stores/spi/store.ts';
@@ -14,6 +14,7 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { accountFindings } from './account.ts';
 import { describeJob, type DescribedJob, tablePlanOf } from './describe-job.ts';
+import { nameConflicts, stillMissing } from './name-conflicts.ts';
 import { displayName } from '../../stores/spi/tables.ts';
 import { cutsOf, unitsOf } from './units.ts';
 
@@ -111,6 +112,7 @@ async function preflight(described: DescribedJob, input: PrepareInput): Promise<
     ...(described.tables.length === 0 && described.findings.length === 0 ? [nothingSelected] : []),
     ...(await requireCapability(described.source, 'tableReader').preflight('source', sources)),
     ...(await requireCapability(described.target, 'tableReader').preflight('target', targets)),
+    ...(await nameConflicts(described)),
     ...(await accountFindings(ledger, { described, ref, mode: input.job.target.mode })),
   ];
 }
@@ -162,10 +164,25 @@ async function createMissing(
   if (missing.length === 0) return described;
   const scripts = requireCapability(described.source, 'tableBuilder');
   const builder = requireCapability(described.target, 'tableBuilder');
-  for (const table of missing) await builder.create(await scripts.script(table.definition, table.target));
+  for (const table of missing) {
+    const script = await scripts.script(table.definition, table.target);
+    try {
+      await builder.create(script);
+    } catch (error) {
+      refuseOn(overlapOf(error, displayName(table.target)));
+      throw error;
+    }
+  }
   const again = await describeJob(dependencies.stores, input);
-  refuseOn(again.findings);
+  refuseOn([...again.findings, ...stillMissing(again)]);
   return again;
+}
+
+/** Only the server knows whether bounds overlap; it says so when the partition is made. */
+function overlapOf(error: unknown, table: string): PreflightFinding[] {
+  if (!(error instanceof SynclineError) || error.code !== 'target.partitionMissing') return [];
+  const cure = `Set \`createTables: false\`: rows are then routed into the partitions that ${table} has.`;
+  return [{ severity: 'error', code: error.code, table, message: error.message, cure }];
 }
 
 /** For `retry`: what the ledger still knows of the job's newest load. */
