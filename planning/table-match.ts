@@ -50,6 +50,7 @@ export function matchTables(request: MatchRequest): TableMatch {
   if (target !== null) {
     checkUnfilled(target, columns, said);
     checkPartitions(request, leaves, said);
+    checkKeptRows(request, leaves, said);
   }
   const key = keyOf(source, target, columns);
   if (request.mode === 'upsert') checkUpsert(request, key, said);
@@ -163,6 +164,14 @@ function checkPartitions(request: MatchRequest, leaves: readonly LeafMatch[], sa
   said.warn(
     `${extra.length} partitions of the target have no counterpart on the source and keep their rows (${names}).`,
   );
+}
+
+/** In another layout the rows within the bounds of the source are replaced; without a default partition others may be there. */
+function checkKeptRows(request: MatchRequest, leaves: readonly LeafMatch[], said: Said): void {
+  const { source, target, mode } = request;
+  const coversAll = source.leaves.some((leaf) => leaf.bounds.every((bound) => bound === 'DEFAULT'));
+  if (mode !== 'replace' || target === null || coversAll || leaves.some((leaf) => !leaf.routed)) return;
+  said.warn(`Rows of ${shown(target.name)} that belong to no partition of the source are kept.`);
 }
 
 /** The target's own key decides what is the same row there; without one the source's does. */

@@ -33,6 +33,7 @@ const sentenceOf: Partial<Record<ErrorCode, string>> = {
   'store.diskFull': 'The disk of the server is full',
   'store.tooManyConnections': 'The server has no resources left for the session',
   'target.constraint': 'A row breaks a constraint',
+  'target.partitionMissing': 'A row has no partition to go to',
   'source.chunkChanged': 'A table or partition is not there any more',
 };
 
@@ -54,6 +55,8 @@ interface ServerError {
   readonly table?: string;
   readonly column?: string;
   readonly constraint?: string;
+  /** Function of the server that raised it. */
+  readonly routine?: string;
 }
 
 function isServerError(error: unknown): error is ServerError {
@@ -118,7 +121,7 @@ export function translateError(error: unknown, place: ErrorPlace): SynclineError
 }
 
 function fromServer(error: ServerError, place: ErrorPlace): SynclineError {
-  const code = codeOfState[error.code] ?? codeOfState[error.code.slice(0, 2)] ?? 'store.statement';
+  const code = hasNoPartition(error) ? 'target.partitionMissing' : codeOf(error.code);
   const details: ErrorDetails = {
     ...detailsOf(place),
     sqlState: error.code,
@@ -135,6 +138,15 @@ function fromServer(error: ServerError, place: ErrorPlace): SynclineError {
   const where = named.length === 0 ? '' : `: ${named.join(', ')}`;
   const message = `${what}${where} (SQLSTATE ${error.code}, store ${place.store}, while ${place.doing}).`;
   return new SynclineError(code, message, { details, cause: error });
+}
+
+function codeOf(state: string): ErrorCode {
+  return codeOfState[state] ?? codeOfState[state.slice(0, 2)] ?? 'store.statement';
+}
+
+/** A row without a partition has the state of a broken CHECK; only the routine tells them apart. */
+function hasNoPartition({ code, routine }: ServerError): boolean {
+  return code === '23514' && routine === 'ExecFindPartition';
 }
 
 function detailsOf(place: ErrorPlace): ErrorDetails {

@@ -1,6 +1,7 @@
-import type { TableScript } from '../../spi/tables.ts';
+import { SynclineError } from '../../../definitions/errors.ts';
+import type { TableName, TableScript } from '../../spi/tables.ts';
 import type { Session } from '../connection.ts';
-import { quoteName } from '../identifiers.ts';
+import { displayName, quoteName } from '../identifiers.ts';
 import { readStatement, tableOf } from './statements.ts';
 
 /** Every new table holds locks until commit, and the lock table is finite: more than this go in several transactions. */
@@ -33,8 +34,8 @@ export async function runScript(session: Session, script: TableScript): Promise<
       const missing = await missingOf(session, some);
       if (missing.length === 0) return;
       for (const statement of common) await session.query(statement);
-      for (const { statements } of missing)
-        for (const statement of statements) await session.query(statement);
+      for (const { table, statements } of missing)
+        for (const statement of statements) await make(session, tableOf(table), statement);
     });
   }
 }
@@ -50,6 +51,27 @@ async function inTransaction(
   ]);
   await work();
   await session.query('COMMIT');
+}
+
+const invalidObjectDefinition = '42P17';
+
+/** Of a partition the server refuses so only bounds that overlap those of another. */
+async function make(session: Session, table: TableName, statement: string): Promise<void> {
+  try {
+    await session.query(statement);
+  } catch (error) {
+    const isOverlap =
+      error instanceof SynclineError &&
+      error.details.sqlState === invalidObjectDefinition &&
+      statement.includes(' PARTITION OF ');
+    if (!isOverlap) throw error;
+    const name = displayName(table);
+    throw new SynclineError(
+      'target.partitionMissing',
+      `Partition ${name} cannot be made: its bounds overlap those of another partition on the target.`,
+      { details: { ...error.details, table: name }, cause: error },
+    );
+  }
 }
 
 async function missingOf(session: Session, tables: readonly TableStatements[]): Promise<TableStatements[]> {
