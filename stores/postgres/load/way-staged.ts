@@ -28,11 +28,14 @@ export function createStagedWay(context: WayContext): Way {
     scan: () => staging,
     async publish() {
       for (const statement of publishStatements(context, staging)) await session.query(statement);
+      const { strategy } = request.plan;
+      if (strategy === 'upsert' || strategy === 'difference') await merge(context, staging);
       await session.query(`DROP TABLE ${staging}`);
     },
   };
 }
 
+/** All but the merge. */
 function publishStatements(context: WayContext, staging: string): string[] {
   const { plan } = context.request;
   switch (plan.strategy) {
@@ -41,9 +44,9 @@ function publishStatements(context: WayContext, staging: string): string[] {
     case 'delete-insert':
       return [deleteStatement(context, null), insertStatement(context, staging)];
     case 'upsert':
-      return [`ANALYZE ${staging}`, mergeStatement(context, staging)];
+      return [`ANALYZE ${staging}`];
     case 'difference':
-      return [`ANALYZE ${staging}`, deleteStatement(context, staging), mergeStatement(context, staging)];
+      return [`ANALYZE ${staging}`, deleteStatement(context, staging)];
     case 'swap':
     case 'in-place':
     case 'object':
@@ -64,34 +67,75 @@ function deleteStatement(context: WayContext, staging: string | null): string {
   const { plan, unit } = context.request;
   const conditions = targetConditions(plan, unit);
   if (staging !== null) {
-    const key = keyOf(context);
-    const same = key
-      .map((column) => `staged.${quoteIdent(column)} = old.${quoteIdent(column)}`)
-      .join(' AND ');
-    conditions.push(`NOT EXISTS (SELECT FROM ${staging} staged WHERE ${same})`);
+    conditions.push(`NOT EXISTS (SELECT FROM ${staging} new WHERE ${sameKey(context)})`);
   }
   return `DELETE FROM ${reach(context)} old${whereClause(conditions)}`;
+}
+
+/**
+ * MERGE checks unique indexes row by row, so values that two rows exchange meet each other: then the rows that differ
+ * are deleted first and inserted anew. Where the target has columns of its own that would lose their values.
+ */
+async function merge(context: WayContext, staging: string): Promise<void> {
+  const { session } = context;
+  await session.query('SAVEPOINT syncline_merge');
+  try {
+    await session.query(mergeStatement(context, staging));
+  } catch (error) {
+    const state = error instanceof SynclineError ? (error.details.sqlState ?? '') : '';
+    if (!takenValue.has(state)) throw error;
+    await session.query('ROLLBACK TO SAVEPOINT syncline_merge');
+    if (await hasColumnsOfItsOwn(context)) throw error;
+    await session.query(
+      `DELETE FROM ${reach(context)} old USING ${staging} new WHERE ${sameKey(context)} AND ${differs(context)}`,
+    );
+    await session.query(mergeStatement(context, staging));
+  }
+}
+
+/** SQLSTATEs of unique and of exclusion constraints. */
+const takenValue = new Set(['23505', '23P01']);
+
+async function hasColumnsOfItsOwn({ session, facts, request }: WayContext): Promise<boolean> {
+  const rows = await session.query<{ own: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = $1::oid AND attnum > 0 AND NOT attisdropped
+       AND attgenerated = '' AND attname <> ALL ($2::text[])) AS own`,
+    [facts.oid, request.plan.columns],
+  );
+  return rows[0]?.own ?? true;
 }
 
 /** Inserts what is new and updates what differs in its image; a row that is equal is not written again. */
 function mergeStatement(context: WayContext, staging: string): string {
   const { plan } = context.request;
-  const key = keyOf(context);
-  const always = new Set(context.facts.identityColumns);
-  const changeable = plan.columns.filter((column) => !key.includes(column) && !always.has(column));
-  const on = key.map((column) => `old.${quoteIdent(column)} = new.${quoteIdent(column)}`).join(' AND ');
-  // The cast keeps the parser from comparing column by column, which json or point could not.
-  const rowOf = (alias: string): string =>
-    `ROW(${changeable.map((column) => `${alias}.${quoteIdent(column)}`).join(', ')})::record`;
+  const changeable = changeableColumns(context);
+  const sets = changeable.map((column) => `${quoteIdent(column)} = new.${quoteIdent(column)}`).join(', ');
   const update =
-    changeable.length === 0
-      ? ''
-      : `WHEN MATCHED AND ${rowOf('old')} *<> ${rowOf('new')} THEN UPDATE SET ${changeable
-          .map((column) => `${quoteIdent(column)} = new.${quoteIdent(column)}`)
-          .join(', ')}`;
+    changeable.length === 0 ? '' : `WHEN MATCHED AND ${differs(context)} THEN UPDATE SET ${sets}`;
   const values = plan.columns.map((column) => `new.${quoteIdent(column)}`).join(', ');
-  return `MERGE INTO ${reach(context)} old USING ${staging} new ON ${on} ${update}
+  return `MERGE INTO ${reach(context)} old USING ${staging} new ON ${sameKey(context)} ${update}
     WHEN NOT MATCHED THEN INSERT (${quoteColumns(plan.columns)}) OVERRIDING SYSTEM VALUE VALUES (${values})`;
+}
+
+/** The key too: values that are equal may look different (1.0 and 1.00, letters of a collation that ignores case). */
+function changeableColumns({ request, facts }: WayContext): string[] {
+  const always = new Set(facts.identityColumns);
+  return request.plan.columns.filter((column) => !always.has(column));
+}
+
+/** The cast keeps the parser from comparing column by column, which json or point could not. */
+function differs(context: WayContext): string {
+  const row = (alias: string): string =>
+    `ROW(${changeableColumns(context)
+      .map((column) => `${alias}.${quoteIdent(column)}`)
+      .join(', ')})::record`;
+  return `${row('old')} *<> ${row('new')}`;
+}
+
+function sameKey(context: WayContext): string {
+  return keyOf(context)
+    .map((column) => `old.${quoteIdent(column)} = new.${quoteIdent(column)}`)
+    .join(' AND ');
 }
 
 /** A partitioned table passes rows on; any other is meant alone, without inheritance children. */
