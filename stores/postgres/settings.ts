@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { taskQueueSetting } from '../spi/settings.ts';
 
 /** The entry of a PostgreSQL store under `stores:` in syncline.yaml, after `${NAME}` was resolved. */
 export const postgresSettings = z.strictObject({
@@ -24,6 +25,7 @@ export const postgresSettings = z.strictObject({
     .record(z.string(), z.string())
     .optional()
     .describe('Names of volumes and the tablespaces they stand for.'),
+  taskQueue: taskQueueSetting,
 });
 
 export type PostgresSettings = z.infer<typeof postgresSettings>;

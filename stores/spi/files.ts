@@ -73,6 +73,12 @@ export interface FileMirror {
   push(request: MirrorFiles): Promise<void>;
 }
 
+/** Capability: the objects are plain files of this machine; the file of a key is `root/key`. */
+export interface LocalRoot {
+  /** Absolute path. Nothing need be there yet. */
+  readonly root: string;
+}
+
 export interface MirrorFiles {
   readonly root: string;
   readonly keys: readonly FileKey[];

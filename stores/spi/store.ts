@@ -3,8 +3,9 @@ import { SynclineError } from '../../definitions/errors.ts';
 import type { BackupCatalog, BackupWriter } from './artifact.ts';
 import type { ChunkSource, SnapshotHolder } from './chunk-source.ts';
 import type { ChunkTarget } from './chunk-target.ts';
-import type { FileMirror, FileStore } from './files.ts';
+import type { FileMirror, FileStore, LocalRoot } from './files.ts';
 import type { LoadLedger } from './load-ledger.ts';
+import type { EncryptionKeys } from './settings.ts';
 import type { TableBuilder, TableReader } from './tables.ts';
 
 /** Everything a store may offer. A store offers what it can; activities ask for what they need. */
@@ -28,6 +29,8 @@ export interface Capabilities {
   readonly files: FileStore;
   /** Takes many local files at once, where a tool can (rsync). */
   readonly fileMirror: FileMirror;
+  /** Keeps its objects as files of this machine. */
+  readonly localRoot: LocalRoot;
 }
 
 export interface StoreHealth {
@@ -46,6 +49,8 @@ export interface Store {
   readonly name: string;
   /** Present capabilities only. Stable for the life of the store. */
   readonly capabilities: Partial<Capabilities>;
+  /** Keys of `encryption`, where the store has them: for the artifacts in it. Never leaves the process. */
+  readonly encryption?: EncryptionKeys;
   /** One round trip. Throws `store.unreachable`, `store.authentication`, `store.permission`. */
   check(): Promise<StoreHealth>;
   /** Ends every session. Idempotent. Calls under way fail with `store.connectionLost`. */
