@@ -9,6 +9,7 @@ import {
   wallOfPoint,
 } from '../definitions/contracts/zoned-time.ts';
 import { SynclineError } from '../definitions/errors.ts';
+import { stableHash } from './stable-hash.ts';
 
 /**
  * Windows in time. Everything counts from the *scheduled* time, so that a late or repeated run means the same
@@ -151,15 +152,6 @@ export function loadIdentity(
   const spans = present.map(({ from, to }) => `${from ?? '*'}/${to ?? '*'}`);
   const identity = `window:${[...new Set(spans)].sort().join('+')}`;
   if (identity.length <= maxLoadIdentityLength) return identity;
-  const hash = fnv1a64(identity);
+  const hash = stableHash(identity);
   return `${identity.slice(0, maxLoadIdentityLength - hash.length - 1)}#${hash}`;
-}
-
-/** FNV-1a over UTF-16 units, 16 hex digits: stable everywhere, and not for secrets. */
-function fnv1a64(text: string): string {
-  let hash = 0xcbf29ce484222325n;
-  for (let index = 0; index < text.length; index += 1) {
-    hash = BigInt.asUintN(64, (hash ^ BigInt(text.charCodeAt(index))) * 0x100000001b3n);
-  }
-  return hash.toString(16).padStart(16, '0');
 }

@@ -3,7 +3,7 @@ import type { LoadRef } from '../../definitions/contracts/copy.ts';
 import type { Compression } from '../../definitions/contracts/job.ts';
 import type { SnapshotMark } from './rows.ts';
 import type { TableDefinition, TableName, TableScript } from './tables.ts';
-import type { WindowFilter } from './chunk-source.ts';
+import type { TablePlan, WindowFilter } from './chunk-source.ts';
 import type { FileKey } from './files.ts';
 
 /**
@@ -60,6 +60,11 @@ export interface BackupCatalog {
    * `artifact.newerFormat`, `artifact.wrongKey`, `files.unsafeKey`.
    */
   read(backup: string): Promise<BackupSummary>;
+  /**
+   * How each table of it was read, in the order of `tables`: columns, format, window, filter, as the plan of the backup
+   * had them. Throws as `read`.
+   */
+  plans(backup: string): Promise<readonly TablePlan[]>;
   /** Objects with ordinals `after + 1 … after + limit`; empty at the end. Each key once, even when chunks share it. */
   objects(backup: string, after: number, limit: number): Promise<readonly StoredObject[]>;
   /**
@@ -99,7 +104,10 @@ export interface BackupTable {
 
 /** Capability: makes one backup at a path. All of it is idempotent. */
 export interface BackupWriter {
-  /** Claims the path for the job (`artifact.foreign`), and keeps what only the beginning knows. Before the plan is written. */
+  /**
+   * Claims the path for the job (`artifact.foreign`), and keeps what only the beginning knows. Before the plan is written.
+   * Called again before `publish`: the scripts it brings then (sequences have moved on) replace the earlier ones.
+   */
   begin(request: BeginBackup): Promise<void>;
   /**
    * Takes one object of another place as it is, and its receipt: nothing is read when it is there with that hash.
