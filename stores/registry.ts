@@ -4,4 +4,6 @@ import type { StoreModule } from './spi/store.ts';
 export const storeModules: Readonly<Record<string, () => Promise<StoreModule<never>>>> = {
   postgres: async () =>
     (await import('./postgres/module.ts')).postgresModule as unknown as StoreModule<never>,
+  directory: async () =>
+    (await import('./directory/module.ts')).directoryModule as unknown as StoreModule<never>,
 };

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Readable } from 'node:stream';
 import { SynclineError } from '../../definitions/errors.ts';
 
@@ -40,7 +41,7 @@ export class StreamsUnderWay {
       }
     };
     body.on('error', onError);
-    signal.addEventListener('abort', onAbort, { once: true });
+    listenTo(signal, onAbort);
     this.streams.add(body);
     try {
       if (signal.aborted) throw reasonOf(signal);
@@ -62,7 +63,7 @@ export class StreamsUnderWay {
       stream.destroy(reasonOf(signal));
     };
     this.streams.add(stream);
-    signal.addEventListener('abort', onAbort, { once: true });
+    listenTo(signal, onAbort);
     stream.once('close', () => {
       this.streams.delete(stream);
       signal.removeEventListener('abort', onAbort);
@@ -83,6 +84,12 @@ export class StreamsUnderWay {
       details: { store: this.store },
     });
   }
+}
+
+function listenTo(signal: AbortSignal, onAbort: () => void): void {
+  // One signal may stand over many streams at once; Node takes more than ten for a leak and says so.
+  setMaxListeners(0, signal);
+  signal.addEventListener('abort', onAbort, { once: true });
 }
 
 function faultIn(
