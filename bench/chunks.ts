@@ -3,6 +3,7 @@ import { CopyOut } from '../stores/postgres/copy/copy-out.ts';
 import { contentOf, createTable, fillTable, partitionNames, tableName } from './bench-table.ts';
 import { figureOf, ratio, rounded } from './figures.ts';
 import { type Measured, runJob } from './job-run.ts';
+import { cpuSecondsOfAll } from './process-usage.ts';
 import { stagesText } from './stages.ts';
 import { describeMachine } from './machine.ts';
 import type { BenchOptions } from './options.ts';
@@ -27,6 +28,7 @@ export async function benchChunks(options: BenchOptions, stage: Stage, say: Say)
   const expected = JSON.stringify(await contentOf(stage.source));
   const names = partitionNames(partitions);
   const seconds = { loop: [] as number[], sequentialLoop: [] as number[], syncline: [] as number[] };
+  const cpuSeconds = { loop: [] as number[], sequentialLoop: [] as number[], syncline: [] as number[] };
   await stage.withWorker(async (worker) => {
     const ways: readonly (readonly [keyof typeof seconds, () => Promise<Measured | null>])[] = [
       ['loop', () => loop(stage, names, parallel)],
@@ -42,14 +44,19 @@ export async function benchChunks(options: BenchOptions, stage: Stage, say: Say)
         if (way === undefined) continue;
         const [name, work] = way;
         await stage.target.query(`TRUNCATE ${tableName}`);
+        const cpuBefore = cpuSecondsOfAll() ?? NaN;
         const startedAt = performance.now();
         const measured = await work();
         const taken = (performance.now() - startedAt) / 1_000;
+        const cpu = (cpuSecondsOfAll() ?? NaN) - cpuBefore;
         if (JSON.stringify(await contentOf(stage.target)) !== expected)
           throw new Error(`${name} did not copy everything.`);
         seconds[name].push(taken);
+        cpuSeconds[name].push(cpu);
+        const ofWorker =
+          typeof measured?.cpuSeconds !== 'number' ? '' : `, worker ${measured.cpuSeconds.toFixed(2)}`;
         say(
-          `  round ${String(round + 1)}  ${name.padEnd(16)} ${taken.toFixed(2)} s  ${stagesText(measured?.stages ?? null)}`,
+          `  round ${String(round + 1)}  ${name.padEnd(16)} ${taken.toFixed(2)} s  ${cpu.toFixed(2)} CPU-s${ofWorker}  ${stagesText(measured?.stages ?? null)}`,
         );
       }
     }
@@ -67,6 +74,11 @@ export async function benchChunks(options: BenchOptions, stage: Stage, say: Say)
     chunksVsSequentialLoop: ratio(figures.syncline, figures.sequentialLoop),
     msPerChunk: rounded(((figures.syncline?.median ?? 0) / partitions) * 1_000, 3),
     wallSeconds: figures,
+    allCpuSeconds: {
+      loop: figureOf(cpuSeconds.loop),
+      sequentialLoop: figureOf(cpuSeconds.sequentialLoop),
+      syncline: figureOf(cpuSeconds.syncline),
+    },
     machine: await describeMachine(stage),
   };
 }

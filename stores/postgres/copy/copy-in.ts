@@ -7,7 +7,13 @@ import { copyDataHeader } from './frames.ts';
 /**
  * `COPY … FROM STDIN` fed from a row stream. Framed bytes go to the socket as they came; bare payload gets one frame
  * a piece. The socket's own buffer is the only one: when it is full, the reader waits.
+ * Other statements may stand before it in the same message.
  */
+
+/** All rows of a small unit, in memory. */
+export interface ReadyRows extends Pick<RowStream, 'format' | 'framed'> {
+  readonly pieces: readonly Buffer[];
+}
 
 interface DriverConnection {
   readonly stream: Socket;
@@ -20,6 +26,7 @@ export class CopyIn {
   private readonly text: string;
   private connection: DriverConnection | null = null;
   private rows = 0;
+  private ahead: ReadyRows | null = null;
   private failed: { readonly error: unknown } | null = null;
   private readonly ready = new Settled<DriverConnection>();
   private readonly done = new Settled<number>();
@@ -58,13 +65,22 @@ export class CopyIn {
     return await this.done.promise;
   }
 
+  /**
+   * Statement, rows and end in one write, without waiting for the server to ask for them: after an error it passes
+   * over what follows, by the protocol. The session can be used again after any error; the rows too.
+   */
+  async runAtOnce(client: pg.Client, rows: ReadyRows): Promise<number> {
+    this.ahead = rows;
+    client.query(this as unknown as pg.Submittable);
+    return await this.done.promise;
+  }
+
   private async pump(socket: Socket, rows: RowStream): Promise<void> {
     for await (const piece of rows.bytes as AsyncIterable<Buffer>) {
       if (this.failed !== null) throw this.failed.error;
       if (piece.length === 0) continue;
       socket.cork();
-      if (!rows.framed) socket.write(copyDataHeader(piece.length));
-      const roomLeft = socket.write(piece);
+      const roomLeft = send(socket, piece, rows.framed);
       socket.uncork();
       if (!roomLeft) await this.drained(socket);
     }
@@ -88,7 +104,14 @@ export class CopyIn {
 
   submit(connection: DriverConnection): void {
     this.connection = connection;
+    const { stream } = connection;
+    stream.cork();
     connection.query(this.text);
+    if (this.ahead !== null) {
+      for (const piece of this.ahead.pieces) if (piece.length > 0) send(stream, piece, this.ahead.framed);
+      connection.endCopyFrom();
+    }
+    stream.uncork();
   }
 
   handleCopyInResponse(connection: DriverConnection): void {
@@ -96,7 +119,8 @@ export class CopyIn {
   }
 
   handleCommandComplete(message: { readonly text: string }): void {
-    this.rows = Number(/^COPY (\d+)/.exec(message.text)?.[1] ?? 0);
+    const tag = /^COPY (\d+)/.exec(message.text);
+    if (tag !== null) this.rows = Number(tag[1]);
   }
 
   handleReadyForQuery(): void {
@@ -124,6 +148,12 @@ export class CopyIn {
   get isStarted(): boolean {
     return this.connection !== null;
   }
+}
+
+/** Answers whether there is room for more. */
+function send(socket: Socket, piece: Buffer, framed: boolean): boolean {
+  if (!framed) socket.write(copyDataHeader(piece.length));
+  return socket.write(piece);
 }
 
 /** A promise with its handles; a rejection nobody awaits is not an unhandled one, since `run` always looks. */

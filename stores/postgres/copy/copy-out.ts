@@ -4,7 +4,8 @@ import type pg from 'pg';
 import { FrameWalker, Unframer } from './frames.ts';
 
 /**
- * `COPY … TO STDOUT` as a stream of bytes, without the driver parsing a message per row.
+ * `COPY … TO STDOUT` as a stream of bytes, without the driver parsing a message per row. Other statements may stand
+ * before and after it in the same message; of theirs, the first row is kept.
  *
  * While rows flow, the driver's listener is taken off the socket and ours walks the frames. Everything that is not
  * CopyData (notices, errors, the end) goes to the driver's own parser, so its state stays right.
@@ -41,10 +42,16 @@ export class CopyOut extends Readable {
   private taken = false;
   private started = false;
   private settle: { resolve(rows: number): void; reject(error: unknown): void } | null = null;
+  private settleFirst: {
+    resolve(row: readonly (string | null)[]): void;
+    reject(error: unknown): void;
+  } | null = null;
   private failure: unknown = null;
   private rows = 0;
   /** Rows by the server's own tag, when the server has confirmed the end; rejects with the server's error. */
   readonly finished: Promise<number>;
+  /** First row of the statements before COPY, as text; never settles well when they have none. */
+  readonly firstRow: Promise<readonly (string | null)[]>;
 
   constructor(text: string, options: CopyOutOptions) {
     super({ highWaterMark: 256 * 1024 });
@@ -54,8 +61,12 @@ export class CopyOut extends Readable {
     this.finished = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
     });
+    this.firstRow = new Promise((resolve, reject) => {
+      this.settleFirst = { resolve, reject };
+    });
     // Whoever only reads the stream learns of the error there.
     this.finished.catch(() => undefined);
+    this.firstRow.catch(() => undefined);
     // It may fail before anybody reads; the reader then meets the error, and the process must not end by it.
     this.on('error', () => undefined);
     this.walker = new FrameWalker({
@@ -95,7 +106,8 @@ export class CopyOut extends Readable {
   }
 
   handleCommandComplete(message: { readonly text: string }): void {
-    this.rows = Number(/^COPY (\d+)/.exec(message.text)?.[1] ?? 0);
+    const tag = /^COPY (\d+)/.exec(message.text);
+    if (tag !== null) this.rows = Number(tag[1]);
   }
 
   handleReadyForQuery(): void {
@@ -107,11 +119,11 @@ export class CopyOut extends Readable {
   }
 
   handleRowDescription(): void {
-    this.failure = new Error('COPY answered with rows');
+    // Whoever asks for rows before COPY knows their columns.
   }
 
-  handleDataRow(): void {
-    this.failure = new Error('COPY answered with rows');
+  handleDataRow({ fields }: { readonly fields: readonly (string | null)[] }): void {
+    this.settleFirst?.resolve(fields);
   }
 
   handleCopyData(): void {
@@ -127,11 +139,13 @@ export class CopyOut extends Readable {
     const problem = error ?? this.failure;
     if (problem !== null && problem !== undefined) {
       const explained = this.explain(problem);
+      this.settleFirst?.reject(explained);
       settle?.reject(explained);
       this.destroy(explained);
       return;
     }
     settle?.resolve(this.rows);
+    this.settleFirst?.reject(new Error('The statements before COPY gave no row'));
     if (!this.readableEnded && !this.destroyed) this.push(null);
   }
 

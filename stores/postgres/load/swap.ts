@@ -62,6 +62,8 @@ function renameIdentitySequence(facts: LeafFacts, name: string, column: string):
 
 export interface LockedWork {
   readonly statements: readonly string[];
+  /** How they are sent, when something goes along that needs the locks; default: alone. */
+  readonly send?: (statements: string) => Promise<unknown>;
   readonly facts: Pick<LeafFacts, 'name'>;
   readonly signal: AbortSignal;
   readonly onBlocked: (waitedMs: number) => void;
@@ -73,9 +75,10 @@ export interface LockedWork {
  */
 export async function withShortLocks(session: Session, work: LockedWork): Promise<void> {
   const startedAt = Date.now();
+  const send = work.send ?? ((statements: string) => session.query(statements));
   for (let attempt = 1; ; attempt += 1) {
     try {
-      await session.query(
+      await send(
         [
           'SAVEPOINT syncline_swap',
           `SET LOCAL lock_timeout = ${String(lockTimeoutMs)}`,

@@ -40,13 +40,16 @@ interface LockAnswer {
   readonly loaded: LoadedUnit | null;
 }
 
+/** Where the role may: rows come as they are, and triggers do not act on them a second time. */
+const asReplica = `CASE WHEN has_parameter_privilege('session_replication_role', 'SET')
+  THEN set_config('session_replication_role', 'replica', true) END`;
+
 async function begin(session: OpenSession, request: BeginWriting, key: string): Promise<LockAnswer> {
   const { ref, unit } = request;
   const place = [ref.job, ref.load, unit.chunk].map(quoteLiteral);
-  const [, locks, , ledger] = await queryEach(session, [
+  const [, locks, ledger] = await queryEach(session, [
     'BEGIN',
-    `SELECT pg_try_advisory_xact_lock(${key}) AS locked`,
-    `DO $$ BEGIN SET LOCAL session_replication_role = replica; EXCEPTION WHEN insufficient_privilege THEN NULL; END $$`,
+    `SELECT pg_try_advisory_xact_lock(${key}) AS locked, ${asReplica}`,
     `SELECT rows, bytes, digest FROM syncline.ledger
       WHERE (job, load, chunk, slice) = (${place.join(', ')}, ${String(unit.slice)})`,
   ]);

@@ -4,7 +4,6 @@ import type { SnapshotMark } from '../../spi/rows.ts';
 import type { OpenSession, Sessions } from '../connection.ts';
 import { CopyOut } from '../copy/copy-out.ts';
 import { quoteColumns, quoteName } from '../identifiers.ts';
-import { queryEach } from '../query-each.ts';
 import { translateError } from '../sqlstate.ts';
 import { digestExpression } from './digest.ts';
 import { sessionLabel } from './names.ts';
@@ -21,13 +20,7 @@ const markStatement = `SELECT pg_current_snapshot()::text AS snapshot,
   (CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
     ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END) AS timeline`;
 
-interface MarkRow {
-  readonly snapshot: string;
-  readonly insert_position: string;
-  readonly system_id: string;
-  readonly timeline: number;
-}
-
+/** Everything up to the last row is one message: a unit that is over in milliseconds feels each round trip. */
 export async function openUnitReading(sessions: Sessions, request: OpenReading): Promise<UnitReading> {
   const session = await sessions.open(
     sessionLabel(request.job, request.unit),
@@ -37,19 +30,11 @@ export async function openUnitReading(sessions: Sessions, request: OpenReading):
   request.signal.addEventListener('abort', onAbort, { once: true });
   try {
     request.signal.throwIfAborted();
-    const [, , rows] = await queryEach(session, [
-      'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
-      `LOCK TABLE ONLY ${quoteName(request.unit.sourceLeaf)} IN ACCESS SHARE MODE`,
-      markStatement,
-    ]);
-    const mark = rows?.[0] as MarkRow | undefined;
-    if (mark === undefined) throw new SynclineError('internal.unexpected', 'The server gave no snapshot.');
-    return new PostgresReading(session, request, {
-      snapshot: mark.snapshot,
-      insertPosition: mark.insert_position,
-      systemId: mark.system_id,
-      timeline: mark.timeline,
-    });
+    const copy = new CopyOut(messageOf(request), {
+      framed: request.framed,
+      explain: (error) => translateError(error, { ...session.place, chunk: request.unit.chunk }),
+    }).start(session.client);
+    return new PostgresReading(session, request, { copy, mark: markOf(await copy.firstRow) });
   } catch (error) {
     await session.destroy();
     throw error;
@@ -59,37 +44,61 @@ export async function openUnitReading(sessions: Sessions, request: OpenReading):
   }
 }
 
+function messageOf(request: OpenReading): string {
+  return [
+    'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
+    `LOCK TABLE ONLY ${quoteName(request.unit.sourceLeaf)} IN ACCESS SHARE MODE`,
+    markStatement,
+    copyStatement(request),
+    ...(needsSnapshotAfterwards(request) ? [] : ['COMMIT']),
+  ].join('; ');
+}
+
+function needsSnapshotAfterwards({ verify }: OpenReading): boolean {
+  return verify === 'digest';
+}
+
+function markOf([snapshot, insertPosition, systemId, timeline]: readonly (string | null)[]): SnapshotMark {
+  if (typeof snapshot !== 'string')
+    throw new SynclineError('internal.unexpected', 'The server gave no snapshot.');
+  return {
+    snapshot,
+    insertPosition: insertPosition ?? '',
+    systemId: systemId ?? '',
+    timeline: Number(timeline),
+  };
+}
+
 class PostgresReading implements UnitReading {
   readonly mark: SnapshotMark;
   private readonly session: OpenSession;
   private readonly request: OpenReading;
-  private copy: CopyOut | null = null;
+  private readonly copy: CopyOut;
   private complete = false;
   private closing: Promise<void> | null = null;
   private readonly onAbort = (): void => void this.session.destroy();
 
-  constructor(session: OpenSession, request: OpenReading, mark: SnapshotMark) {
+  constructor(
+    session: OpenSession,
+    request: OpenReading,
+    begun: { readonly copy: CopyOut; readonly mark: SnapshotMark },
+  ) {
     this.session = session;
     this.request = request;
-    this.mark = mark;
+    this.copy = begun.copy;
+    this.mark = begun.mark;
     request.signal.addEventListener('abort', this.onAbort, { once: true });
   }
 
   rows(): ReturnType<UnitReading['rows']> {
     const { plan, framed } = this.request;
-    this.copy = new CopyOut(this.statement(), {
-      framed,
-      explain: (error) => translateError(error, { ...this.session.place, chunk: this.request.unit.chunk }),
-    }).start(this.session.client);
     return { format: plan.format, framed, bytes: this.copy };
   }
 
   async copied(): Promise<{ readonly rows: number; readonly bytes: number }> {
-    const copy = this.copy;
-    if (copy === null) throw new SynclineError('internal.unexpected', 'copied() before rows().');
-    const rows = await copy.finished;
+    const rows = await this.copy.finished;
     this.complete = true;
-    return { rows, bytes: copy.payloadBytes };
+    return { rows, bytes: this.copy.payloadBytes };
   }
 
   async digest(): Promise<string> {
@@ -99,7 +108,7 @@ class PostgresReading implements UnitReading {
       retyped: plan.retyped,
     });
     const rows = await this.session.query<{ digest: string }>(
-      `SELECT ${expression} AS digest FROM ${this.from()}`,
+      `SELECT ${expression} AS digest FROM ${rowsOf(this.request)}`,
     );
     return rows[0]?.digest ?? '';
   }
@@ -116,26 +125,25 @@ class PostgresReading implements UnitReading {
       return;
     }
     try {
-      await this.session.query('COMMIT');
+      if (needsSnapshotAfterwards(this.request)) await this.session.query('COMMIT');
       this.session.release();
     } catch {
       // A read-only transaction has nothing to lose.
       await this.session.destroy();
     }
   }
+}
 
-  private from(): string {
-    const { plan, unit } = this.request;
-    return `ONLY ${quoteName(unit.sourceLeaf)}${whereClause(sourceConditions(plan, unit))}`;
-  }
+function rowsOf({ plan, unit }: OpenReading): string {
+  return `ONLY ${quoteName(unit.sourceLeaf)}${whereClause(sourceConditions(plan, unit))}`;
+}
 
-  private statement(): string {
-    const { plan, unit } = this.request;
-    const options = plan.format === 'binary' ? ' (FORMAT binary)' : '';
-    const conditions = sourceConditions(plan, unit);
-    if (conditions.length === 0 && plan.columns.length > 0) {
-      return `COPY ${quoteName(unit.sourceLeaf)} (${quoteColumns(plan.columns)}) TO STDOUT${options}`;
-    }
-    return `COPY (SELECT ${quoteColumns(plan.columns)} FROM ${this.from()}) TO STDOUT${options}`;
+function copyStatement(request: OpenReading): string {
+  const { plan, unit } = request;
+  const options = plan.format === 'binary' ? ' (FORMAT binary)' : '';
+  const columns = quoteColumns(plan.columns);
+  if (sourceConditions(plan, unit).length === 0 && plan.columns.length > 0) {
+    return `COPY ${quoteName(unit.sourceLeaf)} (${columns}) TO STDOUT${options}`;
   }
+  return `COPY (SELECT ${columns} FROM ${rowsOf(request)}) TO STDOUT${options}`;
 }

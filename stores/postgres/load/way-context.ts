@@ -1,3 +1,4 @@
+import type { TablePlan } from '../../spi/chunk-source.ts';
 import type { BeginWriting } from '../../spi/chunk-target.ts';
 import type { RowStream } from '../../spi/rows.ts';
 import type { OpenSession } from '../connection.ts';
@@ -21,17 +22,24 @@ export interface CopyRows {
 
 /** Streams rows into a table of the target; the column list is the plan's. Answers the rows the server took. */
 export async function copyRows(context: WayContext, copy: CopyRows): Promise<number> {
-  const { plan } = context.request;
+  const { plan, unit } = context.request;
+  try {
+    return await new CopyIn(copyStatement(plan, copy)).run(context.session.client, copy.rows);
+  } catch (error) {
+    throw translateError(error, { ...context.session.place, chunk: unit.chunk });
+  }
+}
+
+/** `COPY … FROM STDIN` for rows of a plan. */
+export function copyStatement(
+  plan: TablePlan,
+  copy: Pick<CopyRows, 'into' | 'freeze'> & { readonly rows: Pick<RowStream, 'format'> },
+): string {
   const columns = plan.columns.length === 0 ? '' : ` (${quoteColumns(plan.columns)})`;
   const options = [
     ...(copy.rows.format === 'binary' ? ['FORMAT binary'] : []),
     ...(copy.freeze ? ['FREEZE'] : []),
   ];
   const clause = options.length === 0 ? '' : ` WITH (${options.join(', ')})`;
-  try {
-    const statement = `COPY ${copy.into}${columns} FROM STDIN${clause}`;
-    return await new CopyIn(statement).run(context.session.client, copy.rows);
-  } catch (error) {
-    throw translateError(error, { ...context.session.place, chunk: context.request.unit.chunk });
-  }
+  return `COPY ${copy.into}${columns} FROM STDIN${clause}`;
 }

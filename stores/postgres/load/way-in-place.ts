@@ -1,10 +1,12 @@
 import { Readable } from 'node:stream';
 import type { RowStream } from '../../spi/rows.ts';
 import { SynclineError } from '../../../definitions/errors.ts';
+import { CopyIn, type ReadyRows } from '../copy/copy-in.ts';
 import { quoteName } from '../identifiers.ts';
+import { translateError } from '../sqlstate.ts';
 import { missingOnTarget } from './leaf-facts.ts';
 import { withShortLocks } from './swap.ts';
-import { copyRows, type WayContext } from './way-context.ts';
+import { copyRows, copyStatement, type WayContext } from './way-context.ts';
 import type { Way } from './way.ts';
 
 /** Up to here rows are read into memory before the old ones go, so that readers wait for the write alone. */
@@ -19,10 +21,10 @@ export function createInPlaceWay(context: WayContext): Way {
   const table = quoteName(facts.name);
   return {
     async fill(rows: RowStream) {
-      const ready = request.unit.bytes <= bufferedBytes ? await buffered(rows) : rows;
-      // TRUNCATE takes ACCESS EXCLUSIVE itself. Once the savepoint is released, COPY may still FREEZE.
-      await emptied(context, `TRUNCATE ONLY ${table}`);
-      return await copyRows(context, { into: table, rows: ready, freeze: true });
+      const all = request.unit.bytes <= bufferedBytes ? await readAhead(rows) : rows;
+      if ('pieces' in all) return await emptyAndFill(context, all);
+      await emptied(context);
+      return await copyRows(context, { into: table, rows: all, freeze: true });
     },
     build: () => Promise.resolve(),
     scan: () => `ONLY ${table}`,
@@ -30,10 +32,28 @@ export function createInPlaceWay(context: WayContext): Way {
   };
 }
 
-async function emptied({ session, facts, request }: WayContext, statement: string): Promise<void> {
+/** One message and one round trip for everything: it is felt where chunks are tiny. */
+async function emptyAndFill(context: WayContext, rows: ReadyRows): Promise<number> {
+  const { session, request, facts } = context;
+  const copy = copyStatement(request.plan, { into: quoteName(facts.name), rows, freeze: false });
+  let taken = 0;
+  await emptied(context, async (statements) => {
+    try {
+      taken = await new CopyIn(`${statements}; ${copy}`).runAtOnce(session.client, rows);
+    } catch (error) {
+      throw translateError(error, { ...session.place, chunk: request.unit.chunk });
+    }
+  });
+  return taken;
+}
+
+/** TRUNCATE takes ACCESS EXCLUSIVE itself. Once the savepoint is released, COPY may still FREEZE. */
+async function emptied(context: WayContext, send?: (statements: string) => Promise<void>): Promise<void> {
+  const { session, facts, request } = context;
   try {
     await withShortLocks(session, {
-      statements: [statement],
+      statements: [`TRUNCATE ONLY ${quoteName(facts.name)}`],
+      ...(send === undefined ? {} : { send }),
       facts,
       signal: request.signal,
       onBlocked: () => undefined,
@@ -44,14 +64,14 @@ async function emptied({ session, facts, request }: WayContext, statement: strin
   }
 }
 
-/** Reads ahead up to the limit; what is more (the estimate was low) follows as a stream. */
-async function buffered(rows: RowStream): Promise<RowStream> {
+/** Reads up to the limit; what is more (the estimate was low) follows as a stream. */
+async function readAhead(rows: RowStream): Promise<ReadyRows | RowStream> {
   const pieces: Buffer[] = [];
   let bytes = 0;
   const source = rows.bytes[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   while (bytes <= bufferedBytes) {
     const next = await source.next();
-    if (next.done === true) return { ...rows, bytes: Readable.from(pieces) };
+    if (next.done === true) return { format: rows.format, framed: rows.framed, pieces };
     pieces.push(next.value);
     bytes += next.value.length;
   }
