@@ -1,5 +1,5 @@
 import type { CopyTotals, LoadUnitsResult, PlanTotals, WaitingBatch } from '../definitions/contracts/copy.ts';
-import type { FailMode } from '../definitions/contracts/job.ts';
+import type { FailMode, JobKind } from '../definitions/contracts/job.ts';
 import type { JobPhase, JobState, JobStatus } from '../definitions/contracts/status.ts';
 import type { ErrorCode } from '../definitions/errors.ts';
 import { needsAttention } from './retry-budget.ts';
@@ -43,6 +43,7 @@ export interface Trouble {
 /** Everything a status is derived from. Times are ISO 8601. */
 export interface JobFacts {
   readonly name: string;
+  readonly kind: JobKind;
   /** Where the work is, whoever may hold it up. */
   readonly step: 'init' | 'load' | 'finish' | 'done';
   readonly paused: boolean;
@@ -71,7 +72,7 @@ export function statusOf(facts: JobFacts): JobStatus {
     (facts.ended === null && trouble !== null && needsAttention(trouble));
   return {
     name: facts.name,
-    kind: 'copy',
+    kind: facts.kind,
     phase: phaseOf(facts),
     state: stateOf(facts),
     needsAttention: attention,

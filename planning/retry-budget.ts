@@ -25,8 +25,12 @@ export const quickAttempts = 3;
  * | automatic     | wait  | wait, at the end skip | wait, at the end stop |
  * | after-fix     | wait  | skip                  | stop                  |
  * | never         | stop  | skip                  | stop                  |
+ *
+ * `job.siteDown` waits under every mode, and `attempts` should not grow by it.
  */
 export function decideFailure(failed: Failed, policy: ResolvedFailurePolicy): FailureDecision {
+  // Nobody has tried yet: a site that is down must not use up the attempts of what it would do.
+  if (failed.code === 'job.siteDown') return { next: 'wait', waitMs: policy.backoffInitialMs };
   const { retry } = errorTable[failed.code];
   if (policy.mode === 'slow') {
     return retry === 'never'
@@ -56,7 +60,11 @@ export function attemptsOfOneDispatch(attemptsMade: number, policy: ResolvedFail
 
 /** Whether somebody should look: the first quick attempts are nobody's business, a needed fix is at once. */
 export function needsAttention(failed: Failed): boolean {
-  return errorTable[failed.code].retry !== 'automatic' || failed.attempts >= quickAttempts;
+  return (
+    errorTable[failed.code].retry !== 'automatic' ||
+    failed.code === 'job.siteDown' ||
+    failed.attempts >= quickAttempts
+  );
 }
 
 /** These speak of a server, not of a chunk: the next chunk would fail like the last one. */
@@ -66,6 +74,7 @@ const storeWide: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'store.authentication',
   'store.tooManyConnections',
   'store.diskFull',
+  'job.siteDown',
 ]);
 
 /** More batches with an error than this are not piled up; they travel in every continue-as-new. */

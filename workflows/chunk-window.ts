@@ -6,9 +6,9 @@ import type {
 } from '../definitions/contracts/copy.ts';
 import { attemptsOfOneDispatch, quickAttempts } from '../planning/retry-budget.ts';
 import type { DueBatch } from '../planning/dispatch.ts';
-import type { CopyRun } from './copy-run.ts';
+import type { JobRun } from './job-run.ts';
 import { failureWith } from './failures.ts';
-import { callOptions, moving, reading, writing } from './proxies.ts';
+import { callOptions } from './proxies.ts';
 
 export type Outcome =
   | { readonly kind: 'loaded'; readonly item: DueBatch; readonly result: LoadUnitsResult }
@@ -32,12 +32,12 @@ export interface FailedOutcome {
  * failure can never become an unhandled rejection, which would fail the workflow task for ever.
  */
 export class ChunkWindow {
-  private readonly job: CopyRun;
+  private readonly job: JobRun;
   private outcomes: Outcome[] = [];
   private open = 0;
   private listingOut = false;
 
-  constructor(job: CopyRun) {
+  constructor(job: JobRun) {
     this.job = job;
   }
 
@@ -63,8 +63,8 @@ export class ChunkWindow {
     const input = { ref: refOf(job), after, limit, onlyMissing: job.retryRound > 0 };
     this.listingOut = true;
     this.start({ what: 'list', item: null, maximumAttempts: quickAttempts }, async () => {
-      const options = callOptions(name, job.policy, quickAttempts);
-      return { kind: 'page', page: await reading.listBatches.executeWithOptions(options, [input]) };
+      const options = callOptions(job, name, quickAttempts);
+      return { kind: 'page', page: await job.calls.list(options, input) };
     });
   }
 
@@ -75,9 +75,12 @@ export class ChunkWindow {
     const name = { activityId: job.activityId(batch.label), summary: batch.label };
     const input = this.loadInput(item);
     this.start({ what: 'load', item, maximumAttempts }, async () => {
-      const options = callOptions(name, job.policy, maximumAttempts);
-      const activity = batch.kind === 'finish' ? moving.finishChunk : moving.loadUnits;
-      return { kind: 'loaded', item, result: await activity.executeWithOptions(options, [input]) };
+      const options = callOptions(job, name, maximumAttempts);
+      const { calls } = job;
+      const result = await (batch.kind === 'finish'
+        ? calls.finishChunk(options, input)
+        : calls.load(options, input));
+      return { kind: 'loaded', item, result };
     });
   }
 
@@ -88,8 +91,8 @@ export class ChunkWindow {
       summary: `Set aside ${item.batch.label}`,
     };
     this.start({ what: 'skip', item, maximumAttempts: quickAttempts }, async () => {
-      const options = callOptions(name, job.policy, quickAttempts);
-      await writing.skipUnit.executeWithOptions(options, [{ ref: refOf(job), failure }]);
+      const options = callOptions(job, name, quickAttempts);
+      await job.calls.skip(options, { ref: refOf(job), failure });
       return { kind: 'skipped', item, failure };
     });
   }
@@ -116,15 +119,15 @@ export class ChunkWindow {
   /** The throttle is the job's; a call gets its share. `memory` is kept by each worker over all its calls. */
   private loadInput({ batch }: DueBatch): LoadUnitsInput {
     const { job } = this;
-    const { run } = job.input.job;
-    const { dispatch, parallel } = job;
+    const { dispatch, parallel, settings } = job;
     const sharers = Math.max(1, dispatch.listingDone ? Math.min(parallel, dispatch.known) : parallel);
-    const throttle = run.throttleBytesPerSecond;
+    const throttle = settings.throttleBytesPerSecond;
     return {
       ref: refOf(job),
       batch,
-      verify: run.verify,
-      memoryBytes: run.memoryBytes,
+      verify: settings.verify,
+      ...(job.onlyChanged ? { onlyChanged: true } : {}),
+      memoryBytes: settings.memoryBytes,
       ...(throttle === undefined
         ? {}
         : { throttleBytesPerSecond: Math.max(1, Math.floor(throttle / sharers)) }),
@@ -132,7 +135,7 @@ export class ChunkWindow {
   }
 }
 
-function refOf(job: CopyRun): LoadUnitsInput['ref'] {
+function refOf(job: JobRun): LoadUnitsInput['ref'] {
   if (job.ref === null)
     throw failureWith('internal.unexpected', 'The load was begun before it was prepared.');
   return job.ref;

@@ -6,7 +6,7 @@ export interface CallFailure {
   readonly code: ErrorCode;
   /** Holds no row values: the text of a foreign error stays behind. */
   readonly message: string;
-  /** Tries that this call took. */
+  /** Tries that this call took; 0 when nobody took it up. */
   readonly attempts: number;
   readonly details: readonly unknown[];
 }
@@ -23,6 +23,10 @@ export function callFailureOf(error: unknown, maximumAttempts: number): CallFail
     return known
       ? { code: cause.type, message: shortened(cause.message), attempts, details: cause.details ?? [] }
       : unexpected(attempts);
+  }
+  if (cause instanceof TimeoutFailure && cause.timeoutType === 'SCHEDULE_TO_START') {
+    const message = 'No worker of the site has taken the work; the job waits for one.';
+    return { code: 'job.siteDown', message, attempts: 0, details: [] };
   }
   if (cause instanceof TimeoutFailure || cause instanceof CancelledFailure) {
     return { code: 'job.workerLost', message: 'No sign of life from the worker.', attempts, details: [] };

@@ -7,7 +7,7 @@ import type {
   SkipInput,
 } from '../definitions/contracts/control.ts';
 import type { DueBatch } from '../planning/dispatch.ts';
-import type { CopyRun } from './copy-run.ts';
+import type { JobRun } from './job-run.ts';
 import { failureWith } from './failures.ts';
 import {
   pauseUpdate,
@@ -24,7 +24,7 @@ const failModes: readonly string[] = ['slow', 'skip', 'stop'];
 const maxParallel = 500;
 
 /** Wires Updates and Query to the state; call it before the first await. Handlers change state, loops act on it. */
-export function wireControl(job: CopyRun): void {
+export function wireControl(job: JobRun): void {
   setHandler(statusQuery, () => job.status, {
     description: 'Where the job is, what it has done, what it waits for.',
   });
@@ -66,21 +66,21 @@ function refuse(message: string): never {
   throw failureWith('job.refused', message);
 }
 
-function refuseUnlessAlive(job: CopyRun): void {
+function refuseUnlessAlive(job: JobRun): void {
   if (job.ended !== null) refuse('The job is over.');
   if (job.removeRequested) refuse('The job is being removed.');
   if (job.cancelRequested) refuse('The job is being cancelled.');
 }
 
 /** The web UI sends an Update without argument, too. */
-function validatePause(job: CopyRun, input: PauseInput | undefined): void {
+function validatePause(job: JobRun, input: PauseInput | undefined): void {
   refuseUnlessAlive(job);
   const reason: unknown = input?.reason;
   if (reason !== undefined && typeof reason !== 'string') refuse('`reason` is a text.');
 }
 
 /** Answers when everything in flight has come back, or when somebody decided otherwise meanwhile. */
-async function pause(job: CopyRun, input: PauseInput | undefined): Promise<ControlAnswer> {
+async function pause(job: JobRun, input: PauseInput | undefined): Promise<ControlAnswer> {
   if (job.paused) return { message: 'The job is paused already.' };
   job.paused = true;
   job.pauseReason = input?.reason ?? null;
@@ -92,11 +92,11 @@ async function pause(job: CopyRun, input: PauseInput | undefined): Promise<Contr
   };
 }
 
-function isPausing(job: CopyRun): boolean {
+function isPausing(job: JobRun): boolean {
   return job.paused && !job.removeRequested && !job.cancelRequested;
 }
 
-function resume(job: CopyRun): ControlAnswer {
+function resume(job: JobRun): ControlAnswer {
   const wasStopped = job.stopped !== null;
   job.paused = false;
   job.pauseReason = null;
@@ -105,7 +105,7 @@ function resume(job: CopyRun): ControlAnswer {
 }
 
 /** Ends a stop; what waits is tried again at once with a fresh budget. */
-function release(job: CopyRun): void {
+function release(job: JobRun): void {
   if (job.stopped !== null) {
     job.stopped = null;
     job.stepTrouble = null;
@@ -123,7 +123,7 @@ function concerns(item: DueBatch, unit: SkipInput['unit']): boolean {
   return unit === 'failing' || (item.batch.from <= unit && unit <= item.batch.to);
 }
 
-function validateSkip(job: CopyRun, input: SkipInput): void {
+function validateSkip(job: JobRun, input: SkipInput): void {
   refuseUnlessAlive(job);
   const { unit } = input;
   if (unit !== 'failing' && !Number.isSafeInteger(unit)) refuse('`unit` is an ordinal, or "failing".');
@@ -131,7 +131,7 @@ function validateSkip(job: CopyRun, input: SkipInput): void {
   refuse(unit === 'failing' ? 'No unit is failing.' : `Unit ${unit} is not waiting with an error.`);
 }
 
-function skip(job: CopyRun, { unit }: SkipInput): ControlAnswer {
+function skip(job: JobRun, { unit }: SkipInput): ControlAnswer {
   const chosen = job.dispatch.remove((item) => concerns(item, unit));
   const pieces = chosen.flatMap((item) => piecesToSkip(item, unit));
   const skipped = pieces.filter(({ setAside }) => setAside === true).length;
@@ -185,7 +185,7 @@ function everyUnit({ from, units }: DueBatch['batch']): number[][] {
   return Array.from({ length: units }, (_, index) => [from + index, from + index]);
 }
 
-function validateRetry(job: CopyRun, input: RetryInput): void {
+function validateRetry(job: JobRun, input: RetryInput): void {
   refuseUnlessAlive(job);
   const what: string = input.what;
   if (what === 'waiting') return;
@@ -194,7 +194,7 @@ function validateRetry(job: CopyRun, input: RetryInput): void {
   if (job.totals.unitsSkipped === 0) refuse('Nothing was skipped.');
 }
 
-function retry(job: CopyRun, { what }: RetryInput): ControlAnswer {
+function retry(job: JobRun, { what }: RetryInput): ControlAnswer {
   if (what === 'skipped') {
     job.retryRequested = true;
     job.touch();
@@ -206,7 +206,7 @@ function retry(job: CopyRun, { what }: RetryInput): ControlAnswer {
   return { message: `${woken} waiting batch(es) are tried at once.` };
 }
 
-function remove(job: CopyRun): ControlAnswer {
+function remove(job: JobRun): ControlAnswer {
   if (job.removeRequested) return { message: 'The job is being removed already.' };
   job.removeRequested = true;
   job.interrupt();
@@ -214,7 +214,7 @@ function remove(job: CopyRun): ControlAnswer {
   return { message: 'The job is being removed: its clean-up on both servers has begun.' };
 }
 
-function validatePolicy(job: CopyRun, { mode, attempts, parallel }: SetPolicyInput): void {
+function validatePolicy(job: JobRun, { mode, attempts, parallel }: SetPolicyInput): void {
   refuseUnlessAlive(job);
   if (mode === undefined && attempts === undefined && parallel === undefined) refuse('Nothing to change.');
   if (mode !== undefined && !failModes.includes(mode)) refuse('`mode` is slow, skip or stop.');
@@ -229,7 +229,7 @@ function validatePolicy(job: CopyRun, { mode, attempts, parallel }: SetPolicyInp
   }
 }
 
-function setPolicy(job: CopyRun, { mode, attempts, parallel }: SetPolicyInput): ControlAnswer {
+function setPolicy(job: JobRun, { mode, attempts, parallel }: SetPolicyInput): ControlAnswer {
   job.policy = { ...job.policy, mode: mode ?? job.policy.mode, attempts: attempts ?? job.policy.attempts };
   job.parallel = parallel ?? job.parallel;
   job.touch();

@@ -5,16 +5,26 @@ import { addResult, addSkipped } from '../planning/progress.ts';
 import { decideFailure, halves, holdsBackNewWork } from '../planning/retry-budget.ts';
 import { Alarm } from './alarm.ts';
 import { ChunkWindow, type FailedOutcome, type Outcome } from './chunk-window.ts';
-import type { CopyRun, Ending } from './copy-run.ts';
+import type { Ending, JobRun } from './job-run.ts';
 import { type CallFailure, callFailureOf } from './failures.ts';
 
 const pageLimit = 50;
+
+/** The ordinary pass, then one over the dead letters for each time that somebody asks for it. */
+export async function loadPasses(job: JobRun): Promise<Ending> {
+  job.step = 'load';
+  for (;;) {
+    const ending = await loadPass(job);
+    if (ending !== 'finished' || !job.retryRequested) return ending;
+    job.beginRetryPass();
+  }
+}
 
 /**
  * One pass over the plan (or over its dead letters): takes in what ended, starts what may start, waits for a change.
  * Returns only when nothing is in flight.
  */
-export async function loadPass(job: CopyRun): Promise<Ending> {
+async function loadPass(job: JobRun): Promise<Ending> {
   const pass = new LoadPass(job);
   for (;;) {
     pass.absorb();
@@ -28,14 +38,14 @@ export async function loadPass(job: CopyRun): Promise<Ending> {
 }
 
 class LoadPass {
-  private readonly job: CopyRun;
+  private readonly job: JobRun;
   private readonly window: ChunkWindow;
   private readonly alarm: Alarm;
   private listFailures = 0;
   private listNotBefore = 0;
   private listWakes = 0;
 
-  constructor(job: CopyRun) {
+  constructor(job: JobRun) {
     this.job = job;
     this.window = new ChunkWindow(job);
     this.alarm = new Alarm(() => job.touch());
@@ -104,10 +114,12 @@ class LoadPass {
       case 'page':
         this.listFailures = 0;
         job.stepTrouble = null;
+        job.noteSite(null);
         job.dispatch.offer(outcome.page);
         return;
       case 'loaded':
         job.dispatch.settle(outcome.item.batch);
+        job.noteSite(null);
         job.totals = addResult(job.totals, outcome.result, pass);
         for (const failure of outcome.result.failed) this.unitFailed(outcome.item, failure);
         return;
@@ -131,6 +143,7 @@ class LoadPass {
       return;
     }
     const failure = callFailureOf(outcome.error, outcome.maximumAttempts);
+    job.noteSite(failure.code);
     job.dispatch.settle(item.batch);
     if (outcome.what === 'skip') this.skipFailed(item, failure);
     else this.judge({ ...item, dueAt: now, ...failed(failure, item.attempts) });
@@ -175,6 +188,7 @@ class LoadPass {
     if (outcome.interrupted) return;
     const { job } = this;
     const { code, message, attempts } = callFailureOf(outcome.error, outcome.maximumAttempts);
+    job.noteSite(code);
     this.listFailures += attempts;
     const decision = decideFailure({ code, attempts: this.listFailures }, job.policy);
     job.stepTrouble = { code, message, attempts: this.listFailures };

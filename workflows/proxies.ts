@@ -1,29 +1,37 @@
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
+import type { BackupRestoreActivities } from '../definitions/contracts/backup-restore.ts';
 import type { CopyActivities } from '../definitions/contracts/copy.ts';
-import type { ResolvedFailurePolicy } from '../definitions/contracts/job.ts';
+import type { JobRun } from './job-run.ts';
 
 /** What is taken back has come back before it is handed out again: two attempts of one unit would only fight. */
 const cancellationType = 'WAIT_CANCELLATION_COMPLETED';
 
 /** Moving data: as long as it takes, but a lost worker shows within seconds, and a pause arrives within them. */
 export const moving = proxyActivities<
-  Pick<CopyActivities, 'prepareCopy' | 'loadUnits' | 'finishChunk' | 'finishCopy'>
+  Pick<CopyActivities, 'prepareCopy' | 'loadUnits' | 'finishChunk' | 'finishCopy'> &
+    Omit<BackupRestoreActivities, 'planBackupRestore' | 'latestStage' | 'moveWatermark' | 'removeStage'>
 >({ startToCloseTimeout: '12 hours', heartbeatTimeout: '10 seconds', cancellationType });
 
 /** Reads the ledger: an answer that nobody waits for any more does no harm. */
-export const reading = proxyActivities<Pick<CopyActivities, 'listBatches' | 'latestLoad'>>({
+export const reading = proxyActivities<
+  Pick<CopyActivities, 'listBatches' | 'latestLoad'> & Pick<BackupRestoreActivities, 'latestStage'>
+>({
   startToCloseTimeout: '2 minutes',
   cancellationType: 'TRY_CANCEL',
 });
 
 /** Writes one row. It does not heartbeat, so the time-out is also the longest that a pause may wait for it. */
-export const writing = proxyActivities<Pick<CopyActivities, 'skipUnit'>>({
+export const writing = proxyActivities<
+  Pick<CopyActivities, 'skipUnit'> & Pick<BackupRestoreActivities, 'moveWatermark'>
+>({
   startToCloseTimeout: '30 seconds',
   cancellationType,
 });
 
 /** Bounded, so that a job can always be got rid of: what cannot be cleaned up is said, not tried for ever. */
-export const removal = proxyActivities<Pick<CopyActivities, 'removeCopy'>>({
+export const removal = proxyActivities<
+  Pick<CopyActivities, 'removeCopy'> & Pick<BackupRestoreActivities, 'removeStage'>
+>({
   startToCloseTimeout: '5 minutes',
   scheduleToCloseTimeout: '5 minutes',
   heartbeatTimeout: '10 seconds',
@@ -45,11 +53,12 @@ export interface ActivityName {
 
 /** What every call sets by itself: names for the UI, and how often Temporal tries before the workflow is asked. */
 export function callOptions(
+  { policy, place }: Pick<JobRun, 'policy' | 'place'>,
   name: ActivityName,
-  policy: ResolvedFailurePolicy,
   maximumAttempts: number,
 ): ActivityOptions {
   return {
+    ...place,
     activityId: name.activityId,
     summary: name.summary,
     retry: {

@@ -1,11 +1,11 @@
 import { type ActivityOptions, condition } from '@temporalio/workflow';
 import { decideFailure, quickAttempts } from '../planning/retry-budget.ts';
 import { errorTable } from '../definitions/errors.ts';
-import type { CopyRun, Ending } from './copy-run.ts';
+import type { EarlyEnding, JobRun } from './job-run.ts';
 import { type CallFailure, callFailureOf, failureWith } from './failures.ts';
 import { callOptions } from './proxies.ts';
 
-export type StepEnd<T> = { readonly value: T } | { readonly ending: Exclude<Ending, 'finished'> };
+export type StepEnd<T> = { readonly value: T } | { readonly ending: EarlyEnding };
 
 export interface Step<T> {
   readonly label: string;
@@ -18,12 +18,13 @@ export interface Step<T> {
  * the load does, and fails by the job's fail mode, except that there is nothing to skip: `skip` acts as `stop`.
  * What no attempt can cure (`never`, a refused preflight) fails the workflow with that code.
  */
-export async function runStep<T>(job: CopyRun, step: Step<T>): Promise<StepEnd<T>> {
+export async function runStep<T>(job: JobRun, step: Step<T>): Promise<StepEnd<T>> {
   for (let attempts = 0; ;) {
     const ending = await untilReleased(job);
     if (ending !== null) return { ending };
     const call = await tryOnce(job, step);
     if ('value' in call) {
+      job.noteSite(null);
       job.stepTrouble = null;
       return call;
     }
@@ -34,7 +35,7 @@ export async function runStep<T>(job: CopyRun, step: Step<T>): Promise<StepEnd<T
 }
 
 /** Waits while paused or stopped. */
-async function untilReleased(job: CopyRun): Promise<Exclude<Ending, 'finished'> | null> {
+async function untilReleased(job: JobRun): Promise<EarlyEnding | null> {
   job.publish();
   await condition(() => job.ending !== null || !job.held);
   return job.ending;
@@ -43,13 +44,13 @@ async function untilReleased(job: CopyRun): Promise<Exclude<Ending, 'finished'> 
 type Tried<T> = { readonly value: T } | { readonly failure: CallFailure | null };
 
 /** `failure: null` means that the call was taken back. */
-async function tryOnce<T>(job: CopyRun, step: Step<T>): Promise<Tried<T>> {
+async function tryOnce<T>(job: JobRun, step: Step<T>): Promise<Tried<T>> {
   const { scope } = job;
   const name = { activityId: job.activityId(step.label), summary: step.summary };
   job.stepRunning = true;
   job.publish();
   try {
-    return { value: await scope.run(() => step.call(callOptions(name, job.policy, quickAttempts))) };
+    return { value: await scope.run(() => step.call(callOptions(job, name, quickAttempts))) };
   } catch (error) {
     return { failure: scope.consideredCancelled ? null : callFailureOf(error, quickAttempts) };
   } finally {
@@ -59,8 +60,9 @@ async function tryOnce<T>(job: CopyRun, step: Step<T>): Promise<Tried<T>> {
 }
 
 /** Returns the attempts that count from now on: none after an operator resumed. */
-async function afterFailure(job: CopyRun, failure: CallFailure, attempts: number): Promise<number> {
+async function afterFailure(job: JobRun, failure: CallFailure, attempts: number): Promise<number> {
   const { code, message, details } = failure;
+  job.noteSite(code);
   if (code === 'preflight.refused' || errorTable[code].retry === 'never')
     throw failureWith(code, message, details);
   const decision = decideFailure({ code, attempts }, job.policy);

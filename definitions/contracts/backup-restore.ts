@@ -38,6 +38,12 @@ export interface BackupRestoreCarried extends CopyCarried {
   readonly finished: readonly StageStatus[];
   /** The backup that this run made or chose; null before. */
   readonly backup: string | null;
+  /** Where the watermark goes at the end; see FinishedStage. */
+  readonly watermark: string | null;
+  /** Of the stages that are over. */
+  readonly skipped: readonly SkippedChunk[];
+  /** Stages that are over and were done by this run. */
+  readonly ranHere: readonly BackupStage[];
 }
 
 /** Result of the workflow. `chunks`, `rows` and `bytes` are those of the last stage, `skipped` is over all of them. */

@@ -12,6 +12,7 @@ import {
 } from '../../planning/progress.ts';
 
 const facts: JobFacts = {
+  kind: 'copy',
   name: 'j',
   step: 'load',
   paused: false,

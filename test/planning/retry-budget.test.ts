@@ -16,7 +16,7 @@ function policyOf(mode: FailMode, attempts = 3): ResolvedFailurePolicy {
   return { mode, attempts, backoffInitialMs: 1_000, backoffMaxMs: 60_000 };
 }
 
-const codes = Object.keys(errorTable) as ErrorCode[];
+const codes = (Object.keys(errorTable) as ErrorCode[]).filter((code) => code !== 'job.siteDown');
 
 function batchOf(from: number, to: number): UnitBatch {
   const units = to - from + 1;
@@ -48,6 +48,14 @@ describe('decideFailure', () => {
         expect(decideFailure({ code, attempts: 99 }, policyOf(mode)).next).toBe(late[mode][retry]);
       }
     }
+  });
+
+  it('waits for a site that is down under every mode, however often nobody took the work', () => {
+    for (const mode of ['slow', 'skip', 'stop'] as const) {
+      const decision = decideFailure({ code: 'job.siteDown', attempts: 1_000 }, policyOf(mode));
+      expect(decision).toEqual({ next: 'wait', waitMs: 1_000 });
+    }
+    expect(needsAttention({ code: 'job.siteDown', attempts: 0 })).toBe(true);
   });
 
   it('waits longer each time, up to the bound', () => {

@@ -7,8 +7,8 @@ import { FakeCopy, wholeChunks } from '../support/fake-copy-activities.ts';
 /** Running jobs and their histories know these names: one may be added, none changed. */
 describe('names on the wire', () => {
   it('workflow types are what the bundle exports', () => {
-    expect(Object.keys(workflows).toSorted()).toEqual(['copy', 'launch']);
-    expect(Object.values(workflowTypes).toSorted()).toEqual(['copy', 'launch']);
+    expect(Object.keys(workflows).toSorted()).toEqual(['backupRestore', 'copy', 'launch']);
+    expect(Object.values(workflowTypes).toSorted()).toEqual(['backupRestore', 'copy', 'launch']);
   });
 
   it('messages are six Updates and one Query', () => {

@@ -1,40 +1,69 @@
-import { CancellationScope, setCurrentDetails, workflowInfo } from '@temporalio/workflow';
+import {
+  type ActivityOptions,
+  CancellationScope,
+  setCurrentDetails,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type {
   CopyCarried,
-  CopyInput,
   CopyTotals,
   LoadRef,
   PlanTotals,
-  PrepareInput,
+  PreparedLoad,
 } from '../definitions/contracts/copy.ts';
-import type { ResolvedFailurePolicy } from '../definitions/contracts/job.ts';
+import type { JobKind, ResolvedFailurePolicy, ResolvedRun } from '../definitions/contracts/job.ts';
 import type { JobStatus } from '../definitions/contracts/status.ts';
 import type { ErrorCode } from '../definitions/errors.ts';
 import { Dispatch } from '../planning/dispatch.ts';
 import { noTotals, percentDone, statusOf, type Trouble, worstTrouble } from '../planning/progress.ts';
+import type { BatchCalls } from './batch-calls.ts';
+import type { CallFailure } from './failures.ts';
 import { publishAttributes } from './search-attributes.ts';
 import { detailsOf } from './status-details.ts';
 
-/** Why the work of a run ended: all done, an operator's word, or a history that grew long. */
-export type Ending = 'finished' | 'remove' | 'cancel' | 'continue';
+/** Why the work of a run ended: all done, an operator's word, a history that grew long, or what nobody can cure. */
+export type Ending = 'finished' | 'remove' | 'cancel' | 'continue' | 'fail';
+export type EarlyEnding = Exclude<Ending, 'finished'>;
 
 /** Below the 4,096 events at which a server suggests it, with room for what is still in flight. */
 const longHistory = 3_000;
+/** With a call that no other run could take over; the server ends a run at 51,200. */
+const longestHistory = 40_000;
 const eventsPerCall = 6;
 const detailsEveryMs = 1_000;
 
+export interface JobRunStart {
+  readonly kind: JobKind;
+  readonly name: string;
+  readonly onFailure: ResolvedFailurePolicy;
+  readonly run: ResolvedRun;
+  readonly scheduledTime: string | undefined;
+  readonly carried: CopyCarried | undefined;
+  readonly calls: BatchCalls;
+}
+
+/** Where the activities of a stage run; empty: where the workflow does. */
+export type Place = Pick<ActivityOptions, 'taskQueue' | 'scheduleToStartTimeout'>;
+
 /**
- * The state of one run of a copy, in one place: the loops change it, Updates change it, the status is derived from it.
+ * The state of one run of a job, in one place: the loops change it, Updates change it, the status is derived from it.
+ * It knows one load at a time; a kind with stages begins the next one with `beginStage`.
  * Whoever changes something that a loop may wait for calls `touch`.
  */
-export class CopyRun {
-  readonly input: CopyInput;
+export class JobRun {
+  readonly kind: JobKind;
+  readonly name: string;
+  readonly settings: ResolvedRun;
   readonly run: string;
   readonly startedAt: string;
   readonly scheduledTime: string;
   policy: ResolvedFailurePolicy;
   parallel: number;
 
+  calls: BatchCalls;
+  place: Place = {};
+  /** Of a restore: a unit that is on the target already is not written again. */
+  onlyChanged = false;
   step: 'init' | 'load' | 'finish' | 'done' = 'init';
   ref: LoadRef | null;
   plan: PlanTotals | null;
@@ -44,18 +73,26 @@ export class CopyRun {
   /** Passes over the dead letters begun so far; 0 = the ordinary pass. */
   retryRound: number;
   retryRequested: boolean;
+  /** What a kind with stages adds to the status. */
+  stageStatus: () => Pick<JobStatus, 'stage' | 'stages'> = () => ({});
 
   paused: boolean;
   pauseReason: string | null = null;
   stopped: { readonly code: ErrorCode; readonly message: string } | null;
   removeRequested = false;
   cancelRequested = false;
+  /** Ends the job without result once nothing is in flight. */
+  fatal: CallFailure | null = null;
+  /** A call is out that must not be cut off by continue-as-new. */
+  pinned = false;
   ended: 'done' | 'failed' | 'removed' | null = null;
   private endedAt: string | null = null;
   private endNote: string | null = null;
   /** A call that is not about one batch (prepare, list, finish) and is out, or waits for another attempt. */
   stepRunning = false;
   stepTrouble: Trouble | null = null;
+  /** Nobody takes the work at the site; said until somebody does, also while it lies there again. */
+  siteTrouble: Trouble | null = null;
 
   /** Grows with every change; what waits compares it. */
   changes = 0;
@@ -66,16 +103,19 @@ export class CopyRun {
   private detailsAt = 0;
   private shown = '';
 
-  constructor(input: CopyInput) {
-    const { carried, job } = input;
+  constructor(start: JobRunStart) {
+    const { carried, onFailure } = start;
     const info = workflowInfo();
-    this.input = input;
+    this.kind = start.kind;
+    this.name = start.name;
+    this.settings = start.run;
+    this.calls = start.calls;
     this.run = carried?.run ?? info.firstExecutionRunId;
     this.startedAt = carried?.startedAt ?? info.startTime.toISOString();
-    this.scheduledTime = input.scheduledTime ?? this.startedAt;
-    this.policy = { ...job.onFailure, mode: carried?.policy.mode ?? job.onFailure.mode };
-    this.policy = { ...this.policy, attempts: carried?.policy.attempts ?? job.onFailure.attempts };
-    this.parallel = carried?.policy.parallel ?? job.run.parallel;
+    this.scheduledTime = start.scheduledTime ?? this.startedAt;
+    this.policy = { ...onFailure, mode: carried?.policy.mode ?? onFailure.mode };
+    this.policy = { ...this.policy, attempts: carried?.policy.attempts ?? onFailure.attempts };
+    this.parallel = carried?.policy.parallel ?? start.run.parallel;
     this.ref = carried?.ref ?? null;
     this.plan = carried?.plan ?? null;
     this.totals = carried?.totals ?? noTotals;
@@ -87,12 +127,37 @@ export class CopyRun {
     this.dispatch = dispatchOf(carried);
   }
 
-  get name(): string {
-    return this.input.job.name;
+  /** The present load is planned. `again`: it ran before, and only what its ledger misses is loaded. */
+  begin(prepared: PreparedLoad, { again }: { readonly again: boolean }): void {
+    const { ref, plan, warnings, alreadyDone } = prepared;
+    this.ref = ref;
+    this.plan = plan;
+    this.warnings = [...this.warnings, ...warnings];
+    if (!again) return;
+    this.totals = { ...this.totals, unitsDone: alreadyDone, unitsSkipped: plan.units - alreadyDone };
+    this.beginRetryPass();
   }
 
-  get prepareInput(): PrepareInput {
-    return { job: this.input.job, run: this.run, scheduledTime: this.scheduledTime };
+  /** Another load, with nothing done; control and warnings stay. */
+  beginStage(calls: BatchCalls, place: Place): void {
+    this.calls = calls;
+    this.place = place;
+    this.siteTrouble = null;
+    this.step = 'init';
+    this.ref = null;
+    this.plan = null;
+    this.totals = noTotals;
+    this.retryRound = 0;
+    this.retryRequested = false;
+    this.dispatch = dispatchOf(undefined);
+    this.touch();
+  }
+
+  /** Everything of the present load again, but only what its ledger misses. */
+  beginRetryPass(): void {
+    this.retryRequested = false;
+    this.retryRound += 1;
+    this.dispatch = dispatchOf(undefined);
   }
 
   /** The scope of everything that a pause takes back. */
@@ -106,14 +171,26 @@ export class CopyRun {
     this.session = new CancellationScope();
   }
 
+  /** What a call says of the site that it was for: `code` null when it was answered. */
+  noteSite(code: ErrorCode | null): void {
+    if (code !== 'job.siteDown') {
+      this.siteTrouble = null;
+      return;
+    }
+    const queue = this.place.taskQueue ?? '';
+    const message = `No worker on task queue "${queue}" takes the work; the job waits for one.`;
+    this.siteTrouble = { code, message, attempts: 1 };
+  }
+
   touch(): void {
     this.changes += 1;
   }
 
   /** What stops this run for good once nothing is in flight; null while there is nothing of the kind. */
-  get ending(): Exclude<Ending, 'finished'> | null {
+  get ending(): EarlyEnding | null {
     if (this.removeRequested) return 'remove';
     if (this.cancelRequested) return 'cancel';
+    if (this.fatal !== null || this.pinnedTooLong) return 'fail';
     return this.historyIsLong ? 'continue' : null;
   }
 
@@ -122,7 +199,12 @@ export class CopyRun {
     return this.paused || this.stopped !== null || this.ending !== null;
   }
 
+  get pinnedTooLong(): boolean {
+    return this.pinned && workflowInfo().historyLength > longestHistory;
+  }
+
   private get historyIsLong(): boolean {
+    if (this.pinned) return false;
     const info = workflowInfo();
     const limit = Math.max(longHistory / 3, longHistory - eventsPerCall * this.parallel);
     return info.continueAsNewSuggested || info.historyLength > limit;
@@ -147,8 +229,9 @@ export class CopyRun {
 
   get status(): JobStatus {
     const inFlight = this.dispatch.inFlightBatches.reduce((units, { batch }) => units + batch.units, 0);
-    return statusOf({
+    const status = statusOf({
       name: this.name,
+      kind: this.kind,
       step: this.step,
       paused: this.paused,
       stopped: this.stopped,
@@ -158,18 +241,19 @@ export class CopyRun {
       plan: this.plan,
       unitsInFlight: inFlight,
       busy: inFlight > 0 || this.stepRunning,
-      trouble: this.stepTrouble ?? worstTrouble(this.dispatch.waitingBatches),
+      trouble: this.siteTrouble ?? this.stepTrouble ?? worstTrouble(this.dispatch.waitingBatches),
       startedAt: this.startedAt,
       endedAt: this.endedAt,
       onFailure: { mode: this.policy.mode, attempts: this.policy.attempts },
     });
+    return { ...status, ...this.stageStatus() };
   }
 
   /** Shows the state in the UI: attributes when they differ, the table at most once a second. */
   publish(): void {
     const { status } = this;
     publishAttributes(status);
-    const face = `${status.phase} ${status.state} ${status.reason ?? ''}`;
+    const face = `${status.stage ?? ''} ${status.phase} ${status.state} ${status.reason ?? ''}`;
     const now = Date.now();
     if (face === this.shown && now - this.detailsAt < detailsEveryMs) return;
     this.shown = face;
@@ -177,10 +261,10 @@ export class CopyRun {
     setCurrentDetails(detailsOf(status, percentDone(this.totals, this.plan)));
   }
 
-  /** Input of the next run; only when nothing is in flight. */
-  get continued(): CopyInput {
+  /** What the next run needs; only when nothing is in flight. */
+  get carried(): CopyCarried {
     const { cursor, cursorDone, waiting, skippedSlices } = this.dispatch.carry(Date.now());
-    const carried: CopyCarried = {
+    return {
       run: this.run,
       startedAt: this.startedAt,
       ref: this.ref,
@@ -197,7 +281,6 @@ export class CopyRun {
       skippedSlices,
       warnings: this.warnings,
     };
-    return { ...this.input, scheduledTime: this.scheduledTime, carried };
   }
 }
 
