@@ -34,6 +34,7 @@ export async function finishCopy(
         const targets = stored.tables.map((table) => table.target);
         await requireCapability(described.target, 'tableBuilder').analyze(targets);
       }
+      await requireCapability(described.target, 'chunkTarget').checkReferences(stored.tables);
       if (totals.unitsSkipped === 0) await moveWatermark(ledger, { stored, described, job: job.name });
       return { totals, skipped, warnings: await chunksThatAppeared(ledger, stored, described) };
     },

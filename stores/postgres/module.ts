@@ -8,6 +8,7 @@ import { createTableBuilder } from './ddl/table-builder.ts';
 import { createLoadLedger } from './ledger/load-ledger.ts';
 import { expectLedger } from './ledger/schema.ts';
 import { removeStaging } from './load/remove-staging.ts';
+import { checkReferences } from './load/references.ts';
 import { rowsPresent } from './load/rows-present.ts';
 import { openUnitReading } from './load/unit-reading.ts';
 import { beginUnit } from './load/unit-writing.ts';
@@ -39,6 +40,7 @@ function openPostgres(name: string, settings: PostgresSettings): Store {
       return await beginUnit(sessions, request);
     },
     rowsPresent: (plan) => rowsPresent(sessions, plan),
+    checkReferences: (plans) => checkReferences(sessions, plans),
     async removeStaging(job) {
       await sessions.endSessions(job);
       return await removeStaging(sessions, job);

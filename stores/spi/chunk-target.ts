@@ -51,6 +51,11 @@ export interface ChunkTarget {
   >;
   /** Rows of the target table that meet the plan's window and filter. Before an append: whose are they? */
   rowsPresent(plan: TablePlan): Promise<number>;
+  /**
+   * At the end of a load: throws `target.constraint` when a row that it may have written refers, by a foreign key of
+   * the target, to a row that is not there. Checks that the server makes by itself need not be repeated.
+   */
+  checkReferences(plans: readonly TablePlan[]): Promise<void>;
   /** `remove`: drops staging and shadow tables of a job and ends its sessions. Returns how many objects went. */
   removeStaging(job: string): Promise<number>;
 }

@@ -76,7 +76,7 @@ describe('keys that are equal and look different', () => {
       '(1.00, 1), (2.000, 3)',
     ],
     ['zeros of another sign', 'CREATE TABLE lab.t (id float8 PRIMARY KEY, v int)', "('0', 1)", "('-0', 1)"],
-  ])('take the look of the source: %s', async (_, table, before, after) => {
+  ])('take the look of the source: %s', async (...[, table, before, after]) => {
     for (const mode of ['upsert', 'replace'] as const) {
       await both(`DROP SCHEMA lab CASCADE; CREATE SCHEMA lab; ${table}`);
       await pair.target.query(`INSERT INTO lab.t VALUES ${before}; CREATE PUBLICATION p FOR TABLE lab.t`);

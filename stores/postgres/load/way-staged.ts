@@ -1,6 +1,7 @@
 import type { RowStream } from '../../spi/rows.ts';
 import { SynclineError } from '../../../definitions/errors.ts';
 import { displayName, quoteColumns, quoteIdent, quoteName } from '../identifiers.ts';
+import { expectUnreferenced, noteRemoved, referencesFromOutside } from './references.ts';
 import { targetConditions, whereClause } from './rows-of-unit.ts';
 import { copyRows, type WayContext } from './way-context.ts';
 import type { Way } from './way.ts';
@@ -27,9 +28,15 @@ export function createStagedWay(context: WayContext): Way {
     build: () => Promise.resolve(),
     scan: () => staging,
     async publish() {
+      const merges = request.plan.strategy === 'upsert' || request.plan.strategy === 'difference';
+      const references = merges ? await referencesFromOutside(session, request, facts) : [];
+      if (references.length > 0) {
+        const place = { request, target: reach(context), staging, sameKey: sameKey(context) };
+        await noteRemoved(session, references, place);
+      }
       for (const statement of publishStatements(context, staging)) await session.query(statement);
-      const { strategy } = request.plan;
-      if (strategy === 'upsert' || strategy === 'difference') await merge(context, staging);
+      if (merges) await merge(context, staging);
+      await expectUnreferenced(session, references);
       await session.query(`DROP TABLE ${staging}`);
     },
   };
