@@ -158,7 +158,7 @@ async function checkReading(
         found('error', 'store.unsupported', {
           message: `Partition ${nameOf(row)} is a foreign table; its rows live elsewhere.`,
           table: nameOf(row),
-          cure: 'Leave it out with `chunks`, or name the other partitions one by one.',
+          cure: 'Name the other partitions under `source.tables`, one by one or by a pattern.',
         }),
       ),
   ];

@@ -1,8 +1,9 @@
 import { SynclineError } from '../../../definitions/errors.ts';
 import type { TableName, TableScript } from '../../spi/tables.ts';
 import type { Session } from '../connection.ts';
+import { serverVersion } from '../catalog/describe.ts';
 import { displayName, quoteName } from '../identifiers.ts';
-import { readStatement, tableOf } from './statements.ts';
+import { forServer, readStatement, tableOf } from './statements.ts';
 
 /** Every new table holds locks until commit, and the lock table is finite: more than this go in several transactions. */
 const tablesPerTransaction = 400;
@@ -28,6 +29,7 @@ export async function runScript(session: Session, script: TableScript): Promise<
     }
   }
   const all = [...tables.values()];
+  const version = await serverVersion(session);
   for (let first = 0; first === 0 || first < all.length; first += tablesPerTransaction) {
     const some = all.slice(first, first + tablesPerTransaction);
     await inTransaction(session, script, async () => {
@@ -35,7 +37,8 @@ export async function runScript(session: Session, script: TableScript): Promise<
       if (missing.length === 0) return;
       for (const statement of common) await session.query(statement);
       for (const { table, statements } of missing)
-        for (const statement of statements) await make(session, tableOf(table), statement);
+        for (const statement of statements)
+          await make(session, tableOf(table), forServer(statement, version));
     });
   }
 }
@@ -55,22 +58,21 @@ async function inTransaction(
 
 const invalidObjectDefinition = '42P17';
 
-/** Of a partition the server refuses so only bounds that overlap those of another. */
+/** The server's own words stay behind, so the table is named. */
 async function make(session: Session, table: TableName, statement: string): Promise<void> {
   try {
     await session.query(statement);
   } catch (error) {
-    const isOverlap =
-      error instanceof SynclineError &&
-      error.details.sqlState === invalidObjectDefinition &&
-      statement.includes(' PARTITION OF ');
-    if (!isOverlap) throw error;
+    if (!(error instanceof SynclineError) || error.code !== 'store.statement') throw error;
     const name = displayName(table);
-    throw new SynclineError(
-      'target.partitionMissing',
-      `Partition ${name} cannot be made: its bounds overlap those of another partition on the target.`,
-      { details: { ...error.details, table: name }, cause: error },
-    );
+    const options = { details: { ...error.details, table: name }, cause: error };
+    // Of a partition the server refuses so only bounds that overlap those of another.
+    const isOverlap =
+      error.details.sqlState === invalidObjectDefinition && statement.includes(' PARTITION OF ');
+    if (!isOverlap)
+      throw new SynclineError('store.statement', `Table ${name} cannot be made. ${error.message}`, options);
+    const why = 'its bounds overlap those of another partition on the target';
+    throw new SynclineError('target.partitionMissing', `Partition ${name} cannot be made: ${why}.`, options);
   }
 }
 

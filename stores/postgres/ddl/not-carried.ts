@@ -84,6 +84,11 @@ const queries: readonly (readonly [what: string, query: string])[] = [
      FROM pg_inherits WHERE inhrelid = ANY ($1::oid[]) AND inhparent <> ALL ($1::oid[])`,
   ],
   [
+    'Virtual columns are stored ones where the target is older than 18',
+    `SELECT format('%I of %s', attname, attrelid::regclass) FROM pg_attribute
+     WHERE attrelid = ANY ($1::oid[]) AND attgenerated = 'v' AND NOT attisdropped AND (attislocal OR attrelid = $2::oid)`,
+  ],
+  [
     'CLUSTER marks',
     `SELECT format('%s', indexrelid::regclass) FROM pg_index WHERE indrelid = ANY ($1::oid[]) AND indisclustered`,
   ],

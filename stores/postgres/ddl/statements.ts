@@ -37,3 +37,10 @@ export function onlyIf(condition: string, statement: string): string {
 export function nameLiteral(name: TableName): string {
   return quoteLiteral(quoteName(name));
 }
+
+/** Servers before 18 know stored columns only; the comment tells our word from the same one in somebody's text. */
+export const virtualColumn = '/* syncline: else stored */ VIRTUAL';
+
+export function forServer(statement: string, version: number): string {
+  return version >= 180_000 ? statement : statement.replaceAll(virtualColumn, 'STORED');
+}

@@ -3,7 +3,7 @@ import type { TableName } from '../../spi/tables.ts';
 import type { Member } from '../catalog/leaves.ts';
 import { quoteIdent, quoteLiteral, quoteName } from '../identifiers.ts';
 import type { ColumnPieces, Index, Sequence, TableFacts, TableOptions } from './read-tables.ts';
-import { withNewTable } from './statements.ts';
+import { virtualColumn, withNewTable } from './statements.ts';
 
 /** One table tree of the source, and the name its copy gets. */
 export interface Tree {
@@ -68,7 +68,7 @@ function valueOf(column: ColumnPieces, tree: Tree): string {
   }
   if (column.default === null) return '';
   if (column.generated === '') return ` DEFAULT ${retarget(column.default, tree)}`;
-  return ` GENERATED ALWAYS AS (${column.default}) ${column.generated === 's' ? 'STORED' : 'VIRTUAL'}`;
+  return ` GENERATED ALWAYS AS (${column.default}) ${column.generated === 's' ? 'STORED' : virtualColumn}`;
 }
 
 /** The sequence of an identity column has the column's type; AS is no option there. */
