@@ -5,6 +5,7 @@ import { finishChunk, loadUnits } from './copy/load-units.ts';
 import { latestLoad, planCopy, prepareCopy } from './copy/prepare-copy.ts';
 import { removeCopy, skipUnit } from './copy/remove-copy.ts';
 import type { ActivityDependencies } from './dependencies.ts';
+import { targetOf } from './ends.ts';
 import { MemoryBudget } from './memory-budget.ts';
 
 /** Every activity of every kind, over the same dependencies. Names are the wire contract with workflows. */
@@ -14,7 +15,7 @@ export function createActivities(dependencies: ActivityDependencies): CopyActivi
     planCopy: (input) => planCopy(dependencies, input),
     prepareCopy: (input) => prepareCopy(dependencies, input),
     listBatches: (input) =>
-      requireCapability(dependencies.stores.get(input.ref.targetStore), 'loadLedger').plans.batches(input),
+      requireCapability(targetOf(dependencies.stores, input.ref), 'loadLedger').plans.batches(input),
     loadUnits: (input) => loadUnits(dependencies, budget, input),
     finishChunk: (input) => finishChunk(dependencies, budget, input),
     skipUnit: (input) => skipUnit(dependencies, input),

@@ -15,14 +15,15 @@ export interface AccountRequest {
 
 /**
  * An append by window may add only what is not there: rows in the window that no ledger row accounts for, or another
- * load of this job over a part of the window, would be doubled. Without a window, adding is what was asked for.
+ * load of this job over a part of the window, would be doubled. Without a window, adding is what was asked for; of
+ * backups it is asked for once: another backup of the same rows would double them.
  */
 export async function accountFindings(
   ledger: LoadLedger,
   request: AccountRequest,
 ): Promise<PreflightFinding[]> {
   const { described, ref } = request;
-  if (request.mode !== 'append' || !ref.load.startsWith('window:')) return [];
+  if (request.mode !== 'append' || !/^(window|backup):/.test(ref.load)) return [];
   const loads = await ledger.plans.all(ref.job);
   const chunkTarget = requireCapability(described.target, 'chunkTarget');
   const findings: PreflightFinding[] = [];
@@ -31,8 +32,8 @@ export async function accountFindings(
     const plan = tablePlanOf(table, index + 1);
     const overlapping = loads.find((load) => load.ref.load !== ref.load && overlaps(load, plan));
     if (overlapping !== undefined)
-      findings.push(finding(plan, `An earlier run appended a part of this window already.`));
-    if (table.existing !== null) present += await chunkTarget.rowsPresent(plan);
+      findings.push(finding(plan, `An earlier run appended a part of ${whatOf(plan)} already.`));
+    if (table.existing !== null && plan.window !== null) present += await chunkTarget.rowsPresent(plan);
   }
   const { rows } = await ledger.totals(ref);
   const [first] = described.tables;
@@ -41,6 +42,10 @@ export async function accountFindings(
     findings.push(finding(tablePlanOf(first, 1), message));
   }
   return findings;
+}
+
+function whatOf(plan: TablePlan): string {
+  return plan.window === null ? 'these rows, from another backup,' : 'this window';
 }
 
 function finding(plan: TablePlan, message: string): PreflightFinding {

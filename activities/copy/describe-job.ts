@@ -1,11 +1,28 @@
-import type { PreflightFinding, PrepareInput } from '../../definitions/contracts/copy.ts';
+import type { ArtifactAddress, PreflightFinding, PrepareInput } from '../../definitions/contracts/copy.ts';
 import type { TableSelection } from '../../definitions/contracts/job.ts';
+import { restoredRows } from '../../planning/kept-rows.ts';
 import { chooseStrategy, type StrategyDecision } from '../../planning/load-strategy.ts';
 import { matchTables, type TableMatch } from '../../planning/table-match.ts';
-import { type ResolvedWindow, resolveWindow, type WindowColumnType } from '../../planning/window.ts';
-import type { TablePlan } from '../../stores/spi/chunk-source.ts';
+import { resolveWindow, type WindowColumnType } from '../../planning/window.ts';
+import type { LoadStrategy, TablePlan, WindowFilter } from '../../stores/spi/chunk-source.ts';
+import type { RowFormat } from '../../stores/spi/rows.ts';
 import { requireCapability, type Store, type StoreProvider } from '../../stores/spi/store.ts';
-import type { TableDefinition, TableName } from '../../stores/spi/tables.ts';
+import { displayName, type TableDefinition, type TableName } from '../../stores/spi/tables.ts';
+
+/** What is loaded, and what is different about it when the rows come out of a backup. */
+export interface LoadRequest extends PrepareInput {
+  readonly from?: BackupSource;
+}
+
+export interface BackupSource {
+  /** The backup, opened. */
+  readonly store: Store;
+  readonly address: ArtifactAddress;
+  /** Identity of the load. */
+  readonly load: string;
+  /** How a table was read when it was backed up, by its displayed name. */
+  readonly kept: ReadonlyMap<string, TablePlan>;
+}
 
 /** A job held against both servers as they are now: what would be done to each table, and what stands in the way. */
 export interface DescribedJob {
@@ -21,15 +38,19 @@ export interface DescribedTable {
   readonly target: TableName;
   /** As it is on the target; null when it does not exist. */
   readonly existing: TableDefinition | null;
-  readonly match: TableMatch;
-  readonly decision: StrategyDecision;
-  readonly window: ResolvedWindow | null;
+  /** A backup may hold rows in a form of its own. */
+  readonly match: Omit<TableMatch, 'format'> & { readonly format: RowFormat };
+  readonly decision: { readonly strategy: LoadStrategy } & Omit<StrategyDecision, 'strategy'>;
+  readonly window: WindowFilter | null;
+  readonly where: string | null;
+  /** See TablePlan. */
+  readonly filteredOnTarget?: boolean;
 }
 
 /** Reads only. Every finding of every table at once; a table whose strategy is refused is left out of `tables`. */
-export async function describeJob(stores: StoreProvider, input: PrepareInput): Promise<DescribedJob> {
-  const { job } = input;
-  const source = stores.get(job.source.store);
+export async function describeJob(stores: StoreProvider, input: LoadRequest): Promise<DescribedJob> {
+  const { job, from } = input;
+  const source = from?.store ?? stores.get(job.source.store);
   const target = stores.get(job.target.store);
   const described = await requireCapability(source, 'tableReader').describe(job.source.tables);
   const targets = described.tables.map(({ selection, definition }) => targetName(selection, definition));
@@ -39,35 +60,40 @@ export async function describeJob(stores: StoreProvider, input: PrepareInput): P
   const tables = described.tables.flatMap(({ selection, definition }, index): DescribedTable[] => {
     const as = targets[index] ?? definition.name;
     const found = existing[index] ?? null;
-    const window = windowOf(selection, definition, { scheduledTime: input.scheduledTime, watermark });
-    if (window !== null && 'severity' in window) {
-      findings.push(window);
+    const kept = from?.kept.get(displayName(definition.name));
+    const rows = rowsOf({ selection, definition }, { scheduledTime: input.scheduledTime, watermark }, kept);
+    if ('severity' in rows) {
+      findings.push(rows);
       return [];
     }
+    const columns = selection.columns ?? kept?.columns;
     const match = matchTables({
       source: definition,
       target: found,
       as,
       createTables: job.target.createTables,
       mode: job.target.mode,
-      ...(selection.columns === undefined ? {} : { columns: selection.columns }),
+      ...(columns === undefined ? {} : { columns }),
       chunks: selection.chunks,
     });
-    findings.push(...match.findings);
+    findings.push(...match.findings, ...(kept === undefined ? [] : keptFindings(kept, match)));
     const answer = chooseStrategy({
       mode: job.target.mode,
       source: definition,
       target: found,
       leaves: match.leaves,
       key: match.key,
-      filtered: window !== null || selection.where !== undefined,
+      filtered: rows.window !== null || rows.where !== null,
       chunkBytes: selection.chunkBytes,
     });
     if (answer.refused !== null) {
       findings.push(answer.refused);
       return [];
     }
-    return [{ selection, definition, target: as, existing: found, match, decision: answer.decision, window }];
+    const how = kept === undefined ? match : { ...match, format: kept.format, slowPath: [] };
+    return [
+      { selection, definition, target: as, existing: found, match: how, decision: answer.decision, ...rows },
+    ];
   });
   return { source, target, tables, findings };
 }
@@ -81,9 +107,9 @@ export interface DescribedSource {
 
 export async function describeSources(
   stores: StoreProvider,
-  { job }: Pick<PrepareInput, 'job'>,
+  { job, from }: { readonly job: PrepareInput['job']; readonly from?: Store },
 ): Promise<DescribedSource> {
-  const source = stores.get(job.source.store);
+  const source = from ?? stores.get(job.source.store);
   const { tables } = await requireCapability(source, 'tableReader').describe(job.source.tables);
   return {
     source,
@@ -99,16 +125,36 @@ function targetName(selection: TableSelection, definition: TableDefinition): Tab
   };
 }
 
-interface WindowTime {
+export interface WindowTime {
   readonly scheduledTime: string;
   readonly watermark: string | null;
 }
 
-function windowOf(
-  selection: TableSelection,
-  definition: TableDefinition,
+type Selected = Pick<DescribedTable, 'selection' | 'definition'>;
+type Rows = Pick<DescribedTable, 'window' | 'where' | 'filteredOnTarget'>;
+
+/** Which rows are meant; of a backup, which of those that it has. */
+function rowsOf(table: Selected, time: WindowTime, kept: TablePlan | undefined): Rows | PreflightFinding {
+  const window = windowOf(table, time);
+  if (window !== null && 'severity' in window) return window;
+  const asked = { window, where: table.selection.where ?? null };
+  if (kept === undefined) return asked;
+  const rows = restoredRows(kept, asked);
+  if (rows !== null) return rows;
+  return {
+    severity: 'error',
+    code: 'source.columnMissing',
+    table: displayName(table.definition.name),
+    message: `The backup holds a window on ${String(kept.window?.column)}; another one on ${String(window?.column)} cannot be cut out of it.`,
+    cure: 'Name the column of the backup under `window.column`, or restore it whole.',
+  };
+}
+
+/** The window of a table in literals of its column; null: none asked for. */
+export function windowOf(
+  { selection, definition }: Selected,
   time: WindowTime,
-): ResolvedWindow | PreflightFinding | null {
+): WindowFilter | PreflightFinding | null {
   const { window } = selection;
   if (window === undefined) return null;
   const column = definition.columns.find((candidate) => candidate.name === window.column);
@@ -123,7 +169,35 @@ function windowOf(
       cure: 'Name a column of one of these types under `window.column`.',
     };
   }
-  return resolveWindow(window, { ...time, columnType });
+  return { column: window.column, ...resolveWindow(window, { ...time, columnType }) };
+}
+
+/** Rows in a backup are as they are: all their columns travel, in the form they were written in. */
+function keptFindings(kept: TablePlan, match: TableMatch): PreflightFinding[] {
+  const table = displayName(kept.source);
+  const same = JSON.stringify(kept.columns) === JSON.stringify(match.columns);
+  // What is missing on the target was said already.
+  if (!same && !match.findings.some((finding) => finding.severity === 'error')) {
+    return [
+      {
+        severity: 'error',
+        code: 'target.columnMissing',
+        table,
+        message: `The backup holds ${String(kept.columns.length)} columns of ${table}, of which the target takes ${String(match.columns.length)}: rows are restored with all of them or not at all.`,
+        cure: 'Leave `columns` out of `restore.tables`, and let no column of the target be generated that was stored on the source.',
+      },
+    ];
+  }
+  if (kept.format !== 'binary' || match.format === 'binary') return [];
+  return [
+    {
+      severity: 'error',
+      code: 'target.typeMismatch',
+      table,
+      message: `Rows of ${table} are in the backup in binary form. ${match.slowPath.join(' ')}`,
+      cure: 'Give the columns of the target the types of the source, or make the backup with `format: csv`.',
+    },
+  ];
 }
 
 function timeTypeOf(type: string): WindowColumnType | null {
@@ -135,7 +209,6 @@ function timeTypeOf(type: string): WindowColumnType | null {
 
 /** What the load stores of a table, once with the plan. */
 export function tablePlanOf(table: DescribedTable, ordinal: number): TablePlan {
-  const { selection, window } = table;
   return {
     ordinal,
     source: table.definition.name,
@@ -144,11 +217,9 @@ export function tablePlanOf(table: DescribedTable, ordinal: number): TablePlan {
     key: table.match.key,
     format: table.match.format,
     retyped: table.match.retyped,
-    where: selection.where ?? null,
-    window:
-      window === null || selection.window === undefined
-        ? null
-        : { column: selection.window.column, ...window },
+    where: table.where,
+    window: table.window,
     strategy: table.decision.strategy,
+    ...(table.filteredOnTarget === true ? { filteredOnTarget: true } : {}),
   };
 }

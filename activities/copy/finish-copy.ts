@@ -4,12 +4,13 @@ import { nextWatermark } from '../../planning/window.ts';
 import type { LoadLedger, StoredLoad } from '../../stores/spi/load-ledger.ts';
 import { requireCapability } from '../../stores/spi/store.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
+import { sourceOf, targetOf } from '../ends.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { describeSources, type DescribedSource } from './describe-job.ts';
 import { displayName } from '../../stores/spi/tables.ts';
 
 /** Skipped chunks that are named in the result; all of them are in the ledger. */
-const namedSkips = 100;
+export const namedSkips = 100;
 /** Up to this many units the plan is read once more to name partitions that appeared while copying. */
 const comparableUnits = 100_000;
 
@@ -19,7 +20,7 @@ export async function finishCopy(
   input: FinishCopyInput,
 ): Promise<FinishedCopy> {
   const { ref, job } = input;
-  const ledger = requireCapability(dependencies.stores.get(ref.targetStore), 'loadLedger');
+  const ledger = requireCapability(targetOf(dependencies.stores, ref), 'loadLedger');
   return await withHeartbeat(
     () => ({ chunk: job.name, step: 'indexing' }),
     async () => {
@@ -28,13 +29,16 @@ export async function finishCopy(
         throw new SynclineError('job.notFound', `Job ${ref.job} has no plan for this load.`);
       const totals = await totalsOf(ledger, stored);
       const skipped = await ledger.deadLetters.list(ref, namedSkips);
-      const described = await describeSources(dependencies.stores, { job });
+      const from = ref.sourceArtifact === undefined ? {} : { from: sourceOf(dependencies.stores, ref) };
+      const described = await describeSources(dependencies.stores, { job, ...from });
       if (job.target.createTables) await completeTables(described);
       if (job.run.analyze) {
         const targets = stored.tables.map((table) => table.target);
         await requireCapability(described.target, 'tableBuilder').analyze(targets);
       }
       await requireCapability(described.target, 'chunkTarget').checkReferences(stored.tables);
+      // A backup does not change, and how far it reaches is remembered where it was made.
+      if (ref.sourceArtifact !== undefined) return { totals, skipped, warnings: [] };
       if (totals.unitsSkipped === 0) await moveWatermark(ledger, { stored, described, job: job.name });
       return { totals, skipped, warnings: await chunksThatAppeared(ledger, stored, described) };
     },
@@ -42,7 +46,7 @@ export async function finishCopy(
 }
 
 /** Every unit is in the ledger or a dead letter: read = written + skipped, by the ledger, which is the truth. */
-async function totalsOf(ledger: LoadLedger, stored: StoredLoad): Promise<CopyTotals> {
+export async function totalsOf(ledger: LoadLedger, stored: StoredLoad): Promise<CopyTotals> {
   const counted = await ledger.totals(stored.ref);
   const { units } = stored.totals;
   if (counted.unitsDone + counted.unitsSkipped !== units) {
@@ -88,10 +92,10 @@ async function moveWatermark(ledger: LoadLedger, { stored, described, job }: Wat
 }
 
 /** A partition made after the plan was written is not copied by this run; that must be said. */
-async function chunksThatAppeared(
+export async function chunksThatAppeared(
   ledger: LoadLedger,
   stored: StoredLoad,
-  described: DescribedSource,
+  described: Pick<DescribedSource, 'tables'>,
 ): Promise<string[]> {
   const candidates = described.tables.filter(takesAllChunks).flatMap((table) => table.definition.leaves);
   if (candidates.length <= stored.totals.chunks || stored.totals.units > comparableUnits) return [];

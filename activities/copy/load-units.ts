@@ -12,6 +12,7 @@ import type { LoadedUnit } from '../../stores/spi/chunk-target.ts';
 import type { LoadLedger, StoredLoad } from '../../stores/spi/load-ledger.ts';
 import { requireCapability } from '../../stores/spi/store.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
+import { sourceOf, targetOf } from '../ends.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import type { MemoryBudget } from '../memory-budget.ts';
 import { finishUnit, loadUnit, type UnitWork } from './load-unit.ts';
@@ -64,7 +65,7 @@ async function runBatch(batch: Batch): Promise<LoadUnitsResult> {
     () => ({ ...progress }),
     (signal) =>
       budget.use({ job: input.ref.job, memoryBytes: input.memoryBytes, signal }, async () => {
-        const ledger = requireCapability(dependencies.stores.get(input.ref.targetStore), 'loadLedger');
+        const ledger = requireCapability(targetOf(dependencies.stores, input.ref), 'loadLedger');
         const stored = await recall(ledger, input.ref);
         const units = await ledger.plans.units(input.ref, input.batch.from, input.batch.to);
         const sum = { unitsDone: 0, rowsRead: 0, rowsWritten: 0, bytes: 0, failed: [] as UnitFailure[] };
@@ -127,9 +128,9 @@ function workOf(batch: Batch, turn: Turn): UnitWork {
     ref: input.ref,
     plan: planOf(turn.stored, turn.unit),
     unit: turn.unit,
-    source: requireCapability(stores.get(input.ref.sourceStore), 'chunkSource'),
-    target: requireCapability(stores.get(input.ref.targetStore), 'chunkTarget'),
-    verify: input.verify,
+    source: requireCapability(sourceOf(stores, input.ref), 'chunkSource'),
+    target: requireCapability(targetOf(stores, input.ref), 'chunkTarget'),
+    verify: verifyOf(input, turn),
     attempt: Context.current().info.attempt,
     ...(input.throttleBytesPerSecond === undefined
       ? {}
@@ -146,6 +147,12 @@ function workOf(batch: Batch, turn: Turn): UnitWork {
       },
     },
   };
+}
+
+/** The digests of a backup are those of its own types: values that become another type are compared by count. */
+function verifyOf({ ref, verify }: LoadUnitsInput, turn: Turn): LoadUnitsInput['verify'] {
+  const retyped = planOf(turn.stored, turn.unit).retyped.length > 0;
+  return ref.sourceArtifact !== undefined && retyped && verify === 'digest' ? 'count' : verify;
 }
 
 function planOf(stored: StoredLoad, unit: LoadUnit): TablePlan {

@@ -13,7 +13,7 @@ import { requireCapability } from '../../stores/spi/store.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { accountFindings } from './account.ts';
-import { describeJob, type DescribedJob, tablePlanOf } from './describe-job.ts';
+import { describeJob, type DescribedJob, type LoadRequest, tablePlanOf } from './describe-job.ts';
 import { nameConflicts, stillMissing } from './name-conflicts.ts';
 import { displayName } from '../../stores/spi/tables.ts';
 import { cutsOf, unitsOf } from './units.ts';
@@ -23,36 +23,42 @@ export async function prepareCopy(
   dependencies: ActivityDependencies,
   input: PrepareInput,
 ): Promise<PreparedLoad> {
-  const { job } = input;
   return await withHeartbeat(
-    () => ({ chunk: job.name, step: 'waiting' }),
-    async () => {
-      const described = await checkedJob(dependencies, input);
-      const { source, target } = described;
-      const ledger = requireCapability(target, 'loadLedger');
-      const ref = refOf(input, described);
-      const known = await ledger.plans.read(ref);
-      // A window that was loaded before keeps the plan and the run it was loaded under.
-      if (known !== null) {
-        return {
-          ref: { ...ref, run: known.ref.run },
-          plan: known.totals,
-          warnings: [],
-          alreadyDone: (await ledger.totals(ref)).unitsDone,
-        };
-      }
-      await requireCapability(target, 'chunkTarget').removeStaging(job.name);
-      const ready = await createMissing(dependencies, input, described);
-      const tables = ready.tables.map((table, index) => tablePlanOf(table, index + 1));
-      const units = unitsOf(requireCapability(source, 'chunkSource'), ready.tables);
-      const plan = await ledger.plans.write(ref, tables, units);
-      return { ref, plan, warnings: warningsOf(described.findings), alreadyDone: 0 };
-    },
+    () => ({ chunk: input.job.name, step: 'waiting' }),
+    () => prepareLoad(dependencies, input),
   );
 }
 
+/** The same for any source of rows, within a heartbeat of the caller's. */
+export async function prepareLoad(
+  dependencies: ActivityDependencies,
+  input: LoadRequest,
+): Promise<PreparedLoad> {
+  const { job } = input;
+  const described = await checkedJob(dependencies, input);
+  const { source, target } = described;
+  const ledger = requireCapability(target, 'loadLedger');
+  const ref = refOf(input, described);
+  const known = await ledger.plans.read(ref);
+  // A window that was loaded before keeps the plan and the run it was loaded under.
+  if (known !== null) {
+    return {
+      ref: { ...ref, run: known.ref.run },
+      plan: known.totals,
+      warnings: [],
+      alreadyDone: (await ledger.totals(ref)).unitsDone,
+    };
+  }
+  await requireCapability(target, 'chunkTarget').removeStaging(job.name);
+  const ready = await createMissing(dependencies, input, described);
+  const tables = ready.tables.map((table, index) => tablePlanOf(table, index + 1));
+  const units = unitsOf(requireCapability(source, 'chunkSource'), ready.tables);
+  const plan = await ledger.plans.write(ref, tables, units);
+  return { ref, plan, warnings: warningsOf(described.findings), alreadyDone: 0 };
+}
+
 /** The same checks, and what would be done; writes nothing. Findings of severity `error` say it would be refused. */
-export async function planCopy(dependencies: ActivityDependencies, input: PrepareInput): Promise<PlanReport> {
+export async function planCopy(dependencies: ActivityDependencies, input: LoadRequest): Promise<PlanReport> {
   const described = await describeJob(dependencies.stores, input);
   const findings = [...described.findings, ...(await preflight(described, input))];
   const source = requireCapability(described.source, 'chunkSource');
@@ -96,14 +102,14 @@ export async function planCopy(dependencies: ActivityDependencies, input: Prepar
   };
 }
 
-async function checkedJob(dependencies: ActivityDependencies, input: PrepareInput): Promise<DescribedJob> {
+async function checkedJob(dependencies: ActivityDependencies, input: LoadRequest): Promise<DescribedJob> {
   const described = await describeJob(dependencies.stores, input);
   const findings = [...described.findings, ...(await preflight(described, input))];
   refuseOn(findings);
   return { ...described, findings };
 }
 
-async function preflight(described: DescribedJob, input: PrepareInput): Promise<PreflightFinding[]> {
+async function preflight(described: DescribedJob, input: LoadRequest): Promise<PreflightFinding[]> {
   const sources = described.tables.map((table) => table.definition.name);
   const targets = described.tables.map((table) => table.target);
   const ledger = requireCapability(described.target, 'loadLedger');
@@ -117,7 +123,7 @@ async function preflight(described: DescribedJob, input: PrepareInput): Promise<
   ];
 }
 
-const nothingSelected: PreflightFinding = {
+export const nothingSelected: PreflightFinding = {
   severity: 'error',
   code: 'source.tableMissing',
   table: null,
@@ -126,7 +132,7 @@ const nothingSelected: PreflightFinding = {
 };
 
 /** All that is wrong in one failure: its details are the findings, which the CLI prints one a line. */
-function refuseOn(findings: readonly PreflightFinding[]): void {
+export function refuseOn(findings: readonly PreflightFinding[]): void {
   const errors = findings.filter((finding) => finding.severity === 'error');
   if (errors.length === 0) return;
   const more = errors.length > 1 ? ` (and ${String(errors.length - 1)} more)` : '';
@@ -138,26 +144,27 @@ function refuseOn(findings: readonly PreflightFinding[]): void {
   });
 }
 
-function warningsOf(findings: readonly PreflightFinding[]): string[] {
+export function warningsOf(findings: readonly PreflightFinding[]): string[] {
   return findings.filter((finding) => finding.severity === 'warning').map((finding) => finding.message);
 }
 
-function refOf(input: PrepareInput, described: DescribedJob): LoadRef {
-  const { job, run } = input;
+function refOf(input: LoadRequest, described: DescribedJob): LoadRef {
+  const { job, run, from } = input;
   const windows = described.tables.map((table) => table.window);
   return {
     job: job.name,
-    load: loadIdentity(job.target.mode, windows, run),
+    load: from?.load ?? loadIdentity(job.target.mode, windows, run),
     run,
     sourceStore: job.source.store,
     targetStore: job.target.store,
+    ...(from === undefined ? {} : { sourceArtifact: from.address }),
   };
 }
 
 /** Tables first, then a second look: the plan needs the partitions as they came to be. */
 async function createMissing(
   dependencies: ActivityDependencies,
-  input: PrepareInput,
+  input: LoadRequest,
   described: DescribedJob,
 ): Promise<DescribedJob> {
   const missing = described.tables.filter((table) => table.match.create);

@@ -1,6 +1,7 @@
 import type { PrepareInput, SkipUnitInput } from '../../definitions/contracts/copy.ts';
 import { requireCapability } from '../../stores/spi/store.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
+import { targetOf } from '../ends.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 
 /** Everything of a job that is not the user's: sessions on both sides, staging, plan, dead letters, ledger. */
@@ -18,6 +19,6 @@ export async function removeCopy(dependencies: ActivityDependencies, { job }: Pr
 
 /** A unit set aside: visible in status and result until it is loaded after all. */
 export async function skipUnit(dependencies: ActivityDependencies, input: SkipUnitInput): Promise<void> {
-  const ledger = requireCapability(dependencies.stores.get(input.ref.targetStore), 'loadLedger');
+  const ledger = requireCapability(targetOf(dependencies.stores, input.ref), 'loadLedger');
   await ledger.deadLetters.put(input.ref, input.failure);
 }

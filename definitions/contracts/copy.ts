@@ -165,7 +165,7 @@ export interface PlannedTable {
   readonly slices: number;
   readonly bytes: number;
   readonly rowsEstimate: number;
-  readonly format: 'binary' | 'text';
+  readonly format: 'binary' | 'text' | 'csv';
   readonly strategy: string;
   readonly willCreate: boolean;
 }
