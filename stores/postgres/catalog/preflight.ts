@@ -143,15 +143,7 @@ async function checkReading(
       rows.filter((row) => !['rows', 'foreign'].includes(row.lacking)),
       facts,
     ),
-    ...rows
-      .filter((row) => row.lacking === 'rows')
-      .map((row) =>
-        found('error', 'source.rowSecurity', {
-          message: `A row policy of ${nameOf(row)} hides rows from role ${facts.user}.`,
-          table: nameOf(row),
-          cure: `ALTER ROLE ${facts.user} BYPASSRLS, or use the owner without FORCE ROW LEVEL SECURITY.`,
-        }),
-      ),
+    ...policyFindings(rows, facts),
     ...rows
       .filter((row) => row.lacking === 'foreign')
       .map((row) =>
@@ -173,6 +165,7 @@ async function checkWriting(
     `SELECT nspname AS schema, relname AS table, lacking, severe FROM (${treeOf}) c
       CROSS JOIN LATERAL (
         SELECT 'USAGE on its schema', true WHERE NOT has_schema_privilege(c.relnamespace, 'USAGE')
+        UNION ALL SELECT 'rows', true WHERE row_security_active(c.oid)
         UNION ALL SELECT 'INSERT', true WHERE NOT has_table_privilege(c.oid, 'INSERT')
         UNION ALL SELECT 'SELECT', true WHERE NOT has_table_privilege(c.oid, 'SELECT')
         UNION ALL SELECT 'UPDATE', false WHERE NOT has_table_privilege(c.oid, 'UPDATE')
@@ -181,7 +174,21 @@ async function checkWriting(
       ) AS r(lacking, severe) ORDER BY 1, 2`,
     [tables.map((table) => table.oid)],
   );
-  return rightsFindings(rows, facts);
+  const rights = rows.filter((row) => row.lacking !== 'rows');
+  return [...rightsFindings(rights, facts), ...policyFindings(rows, facts)];
+}
+
+/** On the target too: a policy decides what may be written, and hides rows that must be compared or removed. */
+function policyFindings(rows: readonly TableRights[], facts: ServerFacts): PreflightFinding[] {
+  return rows
+    .filter((row) => row.lacking === 'rows')
+    .map((row) =>
+      found('error', 'source.rowSecurity', {
+        message: `A row policy of ${nameOf(row)} hides rows from role ${facts.user}.`,
+        table: nameOf(row),
+        cure: `ALTER ROLE ${facts.user} BYPASSRLS, or use the owner without FORCE ROW LEVEL SECURITY.`,
+      }),
+    );
 }
 
 async function checkCreating(
