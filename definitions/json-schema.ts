@@ -1,21 +1,37 @@
 import { z } from 'zod';
+import { type JobKind, jobKinds } from './contracts/job.ts';
 import { jobShapes } from './schema/kinds.ts';
 import { storesShape } from './schema/stores.ts';
 
 /** The JSON Schema (draft 2020-12) of what people write, for editors, for the reference and for "did you mean". */
 export type JsonSchema = z.core.JSONSchema.BaseSchema;
 
+const kindSchemas = new Map<JobKind, JsonSchema>();
 let jobSchema: JsonSchema | undefined;
 let storesSchema: JsonSchema | undefined;
 
 /** Of one document of a job file. */
 export function jobJsonSchema(): JsonSchema {
   jobSchema ??= {
-    ...schemaOf(jobShapes.copy),
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
     title: 'syncline job',
     description: 'A job definition of syncline.',
+    anyOf: jobKinds.map((kind) => withoutDialect(kindJsonSchema(kind))),
   };
   return jobSchema;
+}
+
+/** Of one document of that kind. */
+export function kindJsonSchema(kind: JobKind): JsonSchema {
+  const known = kindSchemas.get(kind);
+  if (known !== undefined) return known;
+  const schema = schemaOf(jobShapes[kind]);
+  kindSchemas.set(kind, schema);
+  return schema;
+}
+
+function withoutDialect(schema: JsonSchema): JsonSchema {
+  return Object.fromEntries(Object.entries(schema).filter(([key]) => key !== '$schema'));
 }
 
 /** Of syncline.yaml. */

@@ -1,9 +1,8 @@
-import type { JobKind } from './contracts/job.ts';
+import { type JobKind, jobKinds } from './contracts/job.ts';
 import { sortDiagnostics } from './diagnostics.ts';
 import type { Diagnostic } from './diagnostics.ts';
-import { jobJsonSchema } from './json-schema.ts';
-import type { CopyDefinition } from './schema/copy.ts';
-import { jobShapes, plannedKinds } from './schema/kinds.ts';
+import { kindJsonSchema } from './json-schema.ts';
+import { type JobDefinition, jobShapes, plannedKinds } from './schema/kinds.ts';
 import { issueDiagnostics, valueAt } from './shape-issues.ts';
 import { nearest } from './spelling.ts';
 import { readYaml } from './yaml-documents.ts';
@@ -16,7 +15,7 @@ export interface ParsedJob {
   readonly file: string;
   /** Where the document begins, from 1. */
   readonly line: number;
-  readonly definition: CopyDefinition;
+  readonly definition: JobDefinition;
 }
 
 /** `jobs` is empty as soon as there is one diagnostic: nothing is ever done in part. */
@@ -94,11 +93,11 @@ function readJob(
   context: FileContext,
 ): { job: ParsedJob | null; diagnostics: Diagnostic[] } {
   const references = document.scalars.flatMap((scalar) => referenceFaults(scalar, context));
-  const kindFault = checkKind(document, context);
-  if (kindFault !== null) return { job: null, diagnostics: [...references, kindFault] };
-  const result = jobShapes.copy.safeParse(document.value);
+  const kind = kindOf(document, context);
+  if (typeof kind !== 'string') return { job: null, diagnostics: [...references, kind] };
+  const result = jobShapes[kind].safeParse(document.value);
   if (!result.success) {
-    const shape = { file: context, document, schema: jobJsonSchema() };
+    const shape = { file: context, document, schema: kindJsonSchema(kind) };
     const faults = issueDiagnostics(result.error.issues, shape);
     // What is wrong with a text that holds a reference is the reference.
     const other = faults.filter(
@@ -123,7 +122,7 @@ function referenceFaults(scalar: YamlScalar, context: FileContext): Diagnostic[]
   ];
 }
 
-function checkKind(document: YamlDocument, context: FileContext): Diagnostic | null {
+function kindOf(document: YamlDocument, context: FileContext): JobKind | Diagnostic {
   const { value } = document;
   const whole = document.locate([], 'value');
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
@@ -135,7 +134,8 @@ function checkKind(document: YamlDocument, context: FileContext): Diagnostic | n
     const span: Span = key === null ? whole : document.locate([key], 'key');
     return context.diagnose(span, 'missing key `kind`', 'write `kind: copy`');
   }
-  if (typeof kind === 'string' && Object.hasOwn(jobShapes, kind)) return null;
+  const known = jobKinds.find((one) => one === kind);
+  if (known !== undefined) return known;
   return kindFault(kind, document.locate(['kind'], 'value'), context);
 }
 

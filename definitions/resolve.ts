@@ -1,38 +1,106 @@
 import { createHash } from 'node:crypto';
 import type {
   CalendarRule,
+  ResolvedBackupRestoreJob,
+  ResolvedCopyJob,
   ResolvedJob,
+  ResolvedRestore,
   ResolvedRun,
   ResolvedSchedule,
+  ResolvedSource,
   ResolvedTarget,
   TableSelection,
   WindowRule,
 } from './contracts/job.ts';
 import { dayMs, instantOf, instantOfPoint, parseTimePoint } from './contracts/zoned-time.ts';
 import type { ParsedJob } from './parse.ts';
+import { type BackupRestoreDefinition, trimmed } from './schema/backup-restore.ts';
 import type { CopyDefinition } from './schema/copy.ts';
+import type { JobDefinition } from './schema/kinds.ts';
 import { defaultChunkBytes, defaultChunks } from './schema/tables.ts';
 import type { TableEntry, TableOptions } from './schema/tables.ts';
 import { sizeBytes } from './units.ts';
 
 /** Everything filled in: the only form that workflows and activities see. Cannot fail on a parsed job. */
-export function resolveJob(parsed: ParsedJob): ResolvedJob {
-  const { definition } = parsed;
-  const { onFailure, source } = definition;
+export function resolveJob({ definition }: ParsedJob): ResolvedJob {
+  return definition.kind === 'copy' ? resolveCopy(definition) : resolveBackupRestore(definition);
+}
+
+function resolveCopy(definition: CopyDefinition): ResolvedCopyJob {
+  const { target } = definition;
   return {
     kind: 'copy',
-    name: definition.name,
-    ...present({ description: definition.description }),
-    source: {
-      store: source.store,
-      tables: source.tables.map((entry) => resolveTable(entry, definition)),
-    },
+    ...resolveHeader(definition),
+    source: resolveSource(definition.source, { ...definition, targetSchema: target.schema }),
     target: {
-      store: definition.target.store,
-      mode: definition.target.mode,
-      createTables: definition.target.createTables,
+      store: target.store,
+      mode: target.mode,
+      createTables: target.createTables,
     } satisfies ResolvedTarget,
     run: resolveRun(definition.run),
+  };
+}
+
+function resolveBackupRestore(definition: BackupRestoreDefinition): ResolvedBackupRestoreJob {
+  const { backup, restore, source, stages, transfer, keep } = definition;
+  const levels = { ...definition, targetSchema: undefined };
+  return {
+    kind: 'backup-restore',
+    ...resolveHeader(definition),
+    stages,
+    ...present({ source: source === undefined ? undefined : resolveSource(source, levels) }),
+    backup: {
+      ...{ store: backup.store, path: trimmed(backup.path), format: backup.format },
+      ...{ compression: backup.compression, ...present({ compressionLevel: backup.level }) },
+      ...{ encrypt: backup.encrypt, incremental: backup.incremental },
+      ...{ consistency: backup.consistency, snapshotLimitMs: backup.snapshotLimit },
+    },
+    ...present({
+      transfer:
+        transfer === undefined ? undefined : { store: transfer.to.store, path: trimmed(transfer.to.path) },
+      restore: restore === undefined ? undefined : resolveRestore(restore, definition),
+      keep: keep === undefined ? undefined : present(keep),
+    }),
+    run: resolveRun(definition.run),
+  };
+}
+
+function resolveRestore(
+  restore: NonNullable<BackupRestoreDefinition['restore']>,
+  { schedule }: BackupRestoreDefinition,
+): ResolvedRestore {
+  const tables: readonly RestoredTable[] = restore.tables ?? [{ name: '*.*' }];
+  return {
+    ...{ store: restore.store, mode: restore.mode, createTables: restore.createTables },
+    ...{ only: restore.only, backup: restore.backup, check: restore.check },
+    tables: tables.map((entry) => ({
+      pattern: entry.name,
+      chunks: entry.chunks ?? restore.chunks,
+      // Chunks are those of the backup; nothing is cut anew.
+      chunkBytes: Number.MAX_SAFE_INTEGER,
+      ...present({
+        window: resolveWindowRule(entry.window ?? restore.window, schedule?.timezone ?? 'UTC'),
+        targetSchema: entry.target?.schema ?? restore.schema,
+        targetTable: entry.target?.table,
+      }),
+    })),
+  };
+}
+
+type RestoredTable = Exclude<
+  NonNullable<NonNullable<BackupRestoreDefinition['restore']>['tables']>[number],
+  undefined
+> & {
+  readonly chunks?: string | undefined;
+  readonly window?: TableOptions['window'];
+  readonly target?: TableEntry['target'];
+};
+
+function resolveHeader(definition: JobDefinition) {
+  const { onFailure } = definition;
+  return {
+    name: definition.name,
+    ...present({ description: definition.description }),
     onFailure: {
       mode: onFailure.mode,
       attempts: onFailure.attempts,
@@ -45,9 +113,22 @@ export function resolveJob(parsed: ParsedJob): ResolvedJob {
   };
 }
 
+interface Levels {
+  readonly defaults?: TableOptions | undefined;
+  readonly schedule?: JobDefinition['schedule'];
+  readonly targetSchema: string | undefined;
+}
+
+function resolveSource(source: CopyDefinition['source'], levels: Levels): ResolvedSource {
+  return {
+    store: source.store,
+    tables: source.tables.map((entry) => resolveTable(entry, source, levels)),
+  };
+}
+
 /** The table's own word goes before that of `source`, and that before `defaults`. */
-function resolveTable(entry: TableEntry, definition: CopyDefinition): TableSelection {
-  const levels: readonly TableOptions[] = [entry, definition.source, definition.defaults ?? {}];
+function resolveTable(entry: TableEntry, source: TableOptions, definition: Levels): TableSelection {
+  const levels: readonly TableOptions[] = [entry, source, definition.defaults ?? {}];
   const pick = <Key extends keyof TableOptions>(key: Key): TableOptions[Key] =>
     levels.find((level) => level[key] !== undefined)?.[key];
   return {
@@ -56,7 +137,7 @@ function resolveTable(entry: TableEntry, definition: CopyDefinition): TableSelec
       columns: pick('columns'),
       where: pick('where'),
       window: resolveWindowRule(pick('window'), definition.schedule?.timezone ?? 'UTC'),
-      targetSchema: entry.target?.schema ?? definition.target.schema,
+      targetSchema: entry.target?.schema ?? definition.targetSchema,
       targetTable: entry.target?.table,
     }),
     chunks: pick('chunks') ?? defaultChunks,

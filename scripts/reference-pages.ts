@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { errorTable } from '../definitions/errors.ts';
 import type { RetryDirective } from '../definitions/errors.ts';
-import { alternativesOf, isSchema, jobJsonSchema, storesJsonSchema } from '../definitions/json-schema.ts';
+import { type JobKind, jobKinds } from '../definitions/contracts/job.ts';
+import { alternativesOf, isSchema, kindJsonSchema, storesJsonSchema } from '../definitions/json-schema.ts';
 import type { JsonSchema } from '../definitions/json-schema.ts';
 
 /** Pages of docs/reference, made from the shapes and tables that the program itself uses. */
@@ -17,13 +18,19 @@ export function jobPage(): string {
     '',
     ...amounts,
     '',
-    '## Example',
-    '',
-    ...fenced(example('copy-nightly.yaml')),
-    '',
-    ...tablesOf({ schema: jobJsonSchema(), path: '' }),
-    '',
+    ...jobKinds.flatMap((kind) => kindSection(kind)),
   ].join('\n');
+}
+
+function kindSection(kind: JobKind): string[] {
+  return [
+    `## Kind \`${kind}\``,
+    '',
+    ...fenced(example(`${kind === 'copy' ? 'copy-nightly' : kind}.yaml`)),
+    '',
+    ...tablesOf({ schema: kindJsonSchema(kind), path: '' }),
+    '',
+  ];
 }
 
 export function storesPage(): string {

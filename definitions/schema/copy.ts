@@ -1,52 +1,33 @@
 import { z } from 'zod';
 import { parseTablePattern } from '../table-pattern.ts';
 import { header } from './header.ts';
+import { runShape } from './run.ts';
 import { defaults, tableSource } from './tables.ts';
 import type { TableEntry } from './tables.ts';
-import { rate, size, storeName, text } from './text.ts';
+import { storeName, text } from './text.ts';
+
+export const modeShape = z
+  .enum(['replace', 'append', 'upsert'])
+  .default('replace')
+  .describe(
+    'How rows on the target are treated. `replace`: each chunk takes the place of the old one at once. ' +
+      '`append`: rows are added, once per window or, without one, once per run. `upsert`: rows are merged on the key.',
+  );
+
+export const createTablesShape = z
+  .boolean()
+  .default(false)
+  .describe('Create missing schemas, tables and partitions from the catalogue of the source.');
 
 const target = z
   .strictObject({
     store: storeName.describe('Name of a store in syncline.yaml.'),
-    mode: z
-      .enum(['replace', 'append', 'upsert'])
-      .default('replace')
-      .describe(
-        'How rows on the target are treated. `replace`: each chunk takes the place of the old one at once. ' +
-          '`append`: rows are added, once per window or, without one, once per run. `upsert`: rows are merged on the key.',
-      ),
-    createTables: z
-      .boolean()
-      .default(false)
-      .describe('Create missing schemas, tables and partitions from the catalogue of the source.'),
+    mode: modeShape,
+    createTables: createTablesShape,
     schema: text.optional().describe('Schema on the target for all tables. Without it: that of the source.'),
   })
   .meta({ title: 'target' })
   .describe('Where it is written.');
-
-const run = z
-  .strictObject({
-    parallel: z.int().min(1).max(1000).default(4).describe('Chunks in flight at a time, over all workers.'),
-    memory: size(1_000_000, '1MB')
-      .prefault('256MB')
-      .describe('Bound on the buffers of one worker for this job.'),
-    throttle: rate
-      .optional()
-      .describe('Most bytes per second, over all chunks in flight. Without it: no limit.'),
-    verify: z
-      .enum(['none', 'count', 'digest'])
-      .default('count')
-      .describe(
-        'What is compared on both sides before rows become visible: nothing, their number, or their content too.',
-      ),
-    analyze: z
-      .boolean()
-      .default(true)
-      .describe('Refresh the planner statistics of the target tables at the end.'),
-  })
-  .prefault({})
-  .meta({ title: 'run' })
-  .describe('How it runs.');
 
 /** Shape of a `copy` job as written. */
 export const copyShape = z
@@ -57,7 +38,7 @@ export const copyShape = z
     source: tableSource,
     target,
     defaults: defaults.optional(),
-    run,
+    run: runShape('count'),
     onFailure: header.onFailure,
     schedule: header.schedule,
   })

@@ -70,16 +70,21 @@ const tableEntry = z
     ...tableOptions,
     target: rename.optional(),
   })
-  .superRefine((value, context) => {
-    if (value.target?.table === undefined || parseTablePattern(value.name)?.wildcard !== true) return;
-    context.addIssue({
-      code: 'custom',
-      message: 'one name cannot stand for all tables of a wildcard',
-      path: ['target', 'table'],
-      params: { hint: 'list the tables, or set only `schema`' },
-    });
-  })
+  .superRefine(checkRename)
   .meta({ title: 'table' });
+
+function checkRename(
+  value: { readonly name: string; readonly target?: { readonly table?: string | undefined } | undefined },
+  context: z.RefinementCtx,
+): void {
+  if (value.target?.table === undefined || parseTablePattern(value.name)?.wildcard !== true) return;
+  context.addIssue({
+    code: 'custom',
+    message: 'one name cannot stand for all tables of a wildcard',
+    path: ['target', 'table'],
+    params: { hint: 'list the tables, or set only `schema`' },
+  });
+}
 
 const plainEntry = pattern.transform((name): z.output<typeof tableEntry> => ({ name }));
 
@@ -110,6 +115,14 @@ export const tableSource = z
   })
   .meta({ title: 'source' })
   .describe('What is read. The options below `tables` hold for every table that does not set its own.');
+
+/** For kinds that name tables without reading them. */
+export const tableNames = {
+  pattern,
+  rename,
+  checkRename,
+  plain: pattern.transform((name) => ({ name })),
+} as const;
 
 export type TableOptions = z.output<typeof defaults>;
 export type TableEntry = z.output<typeof tableEntry>;

@@ -38,12 +38,16 @@ describe('a wrong line is named with its place', () => {
     ['a text', 'copy\n', ['1:1: a job is a mapping; begin with `kind: copy`']],
     ['no kind', 'name: a\n', ['1:1: missing key `kind`; write `kind: copy`']],
     ['a misspelt kind key', 'name: a\nknid: copy\n', ['2:1: missing key `kind`; write `kind: copy`']],
-    ['a misspelt kind', 'kind: cpoy\n', ['1:7: `kind`: expected `copy`; did you mean `copy`?']],
-    ['a kind of another type', 'kind: [copy]\n', ['1:7: `kind`: expected `copy`']],
+    [
+      'a misspelt kind',
+      'kind: cpoy\n',
+      ['1:7: `kind`: expected `copy` or `backup-restore`; did you mean `copy`?'],
+    ],
+    ['a kind of another type', 'kind: [copy]\n', ['1:7: `kind`: expected `copy` or `backup-restore`']],
     [
       'a kind to come',
       'kind: duplication\n',
-      ['1:7: `kind`: `duplication` is not available in this version; available is `copy`'],
+      ['1:7: `kind`: `duplication` is not available in this version; available is `copy`, `backup-restore`'],
     ],
     [
       'everything missing',
