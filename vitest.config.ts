@@ -3,8 +3,9 @@ import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 /** What a test needs is in the end of its file's name, and only that is started for it. */
 const postgres = 'test/support/setup-postgres.ts';
 const temporal = 'test/support/setup-temporal.ts';
+const files = 'test/support/setup-files.ts';
 const scale = 'test/**/*.scale.e2e.test.ts';
-const withServers = ['test/**/*.{pg,workflow,e2e}.test.ts'];
+const withServers = ['test/**/*.{pg,workflow,e2e,files}.test.ts'];
 
 export default defineConfig({
   test: {
@@ -16,6 +17,7 @@ export default defineConfig({
       project('unit', { include: ['test/**/*.test.ts'], exclude: withServers }),
       project('pg', { include: ['test/**/*.pg.test.ts'], globalSetup: [postgres] }),
       project('workflow', { include: ['test/**/*.workflow.test.ts'], globalSetup: [temporal] }),
+      project('files', { include: ['test/**/*.files.test.ts'], globalSetup: [files] }),
       project('e2e', {
         include: ['test/**/*.e2e.test.ts'],
         exclude: [scale],

@@ -6,4 +6,6 @@ export const storeModules: Readonly<Record<string, () => Promise<StoreModule<nev
     (await import('./postgres/module.ts')).postgresModule as unknown as StoreModule<never>,
   directory: async () =>
     (await import('./directory/module.ts')).directoryModule as unknown as StoreModule<never>,
+  s3: async () => (await import('./s3/module.ts')).s3Module as unknown as StoreModule<never>,
+  sftp: async () => (await import('./sftp/module.ts')).sftpModule as unknown as StoreModule<never>,
 };

@@ -10,6 +10,8 @@ declare module 'vitest' {
     workflowBundle: string;
     /** Why there is none; empty if there is one. */
     workflowBundleFault: string;
+    /** The executable of the S3 server. */
+    versitygw: string;
   }
 }
 
