@@ -1,5 +1,6 @@
 import { WorkflowFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure } from '@temporalio/common';
+import type { PreflightFinding } from '../definitions/contracts/copy.ts';
 import type { JobResult } from '../definitions/contracts/jobs.ts';
 import { type ErrorCode, errorTable, isErrorCode } from '../definitions/errors.ts';
 
@@ -14,6 +15,8 @@ export type Outcome =
       readonly code: ErrorCode;
       readonly message: string;
       readonly cure: string;
+      /** Of a refused preflight: every error, each with the cure of its own. */
+      readonly findings?: readonly PreflightFinding[];
     }
   | { readonly kind: 'ended'; readonly message: string };
 
@@ -35,7 +38,19 @@ function failureOutcome(cause: unknown): Outcome {
   const failure = applicationFailure(cause);
   const code = errorCodeOf(failure) ?? 'internal.unexpected';
   const message = failure?.message ?? (cause instanceof Error ? cause.message : 'The run failed.');
-  return { kind: 'failed', code, message, cure: errorTable[code].cure };
+  const findings = code === 'preflight.refused' ? findingsOf(failure) : [];
+  const known = { kind: 'failed', code, message, cure: errorTable[code].cure } as const;
+  return findings.length === 0 ? known : { ...known, findings };
+}
+
+/** They are the only detail of the failure; an older worker sent none. */
+function findingsOf(failure: ApplicationFailure | null): readonly PreflightFinding[] {
+  const found: unknown = failure?.details?.[0];
+  return Array.isArray(found) ? found.filter(isFinding) : [];
+}
+
+function isFinding(value: unknown): value is PreflightFinding {
+  return typeof value === 'object' && value !== null && 'severity' in value && 'message' in value;
 }
 
 /** The innermost failure that names one of our codes, else the outermost. */

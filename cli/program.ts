@@ -8,6 +8,7 @@ import { initCommand } from './commands/init.ts';
 import { listCommand } from './commands/list.ts';
 import { pauseCommand } from './commands/pause.ts';
 import { planCommand } from './commands/plan.ts';
+import { policyCommand } from './commands/policy.ts';
 import { removeCommand } from './commands/remove.ts';
 import { resumeCommand } from './commands/resume.ts';
 import { retryCommand } from './commands/retry.ts';
@@ -44,6 +45,7 @@ export function createProgram(): Command {
     resumeCommand,
     retryCommand,
     skipCommand,
+    policyCommand,
     removeCommand,
     historyCommand,
     workerCommand,

@@ -40,7 +40,8 @@ const columns: readonly Column<PlannedTable>[] = [
   { title: 'TARGET', text: ({ willCreate }) => (willCreate ? 'is created' : 'exists') },
 ];
 
-function findingLines({ severity, table, message, cure, code }: PreflightFinding): string[] {
+/** One finding as `plan` and `run --wait` print it. */
+export function findingLines({ severity, table, message, cure, code }: PreflightFinding): string[] {
   const where = table === null ? '' : `${table}: `;
   const line = `  ${severity}: ${where}${message}${code === null ? '' : ` (${code})`}`;
   return cure === null ? [line] : [line, `    cure: ${cure}`];

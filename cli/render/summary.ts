@@ -1,7 +1,9 @@
+import type { PreflightFinding } from '../../definitions/contracts/copy.ts';
 import type { JobResult } from '../../definitions/contracts/jobs.ts';
 import type { ChunkCounts, JobStatus, SkippedChunk } from '../../definitions/contracts/status.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
 import type { Outcome } from '../outcome.ts';
+import { findingLines } from './plan.ts';
 import { bytesText, countText, durationText, plural, rateText } from './amounts.ts';
 
 /** The one object that `run --wait -o json` prints for a job. */
@@ -16,8 +18,15 @@ export interface RunSummary {
   readonly consistentAt?: string;
   readonly skipped?: readonly SkippedChunk[];
   readonly warnings?: readonly string[];
-  readonly error?: { readonly code: string | null; readonly message: string; readonly cure: string | null };
+  readonly error?: {
+    readonly code: string | null;
+    readonly message: string;
+    readonly cure: string | null;
+    readonly findings?: readonly PreflightFinding[];
+  };
 }
+
+type Failure = Extract<Outcome, { kind: 'failed' | 'stopped' }>;
 
 export interface EndedRun {
   readonly name: string;
@@ -39,10 +48,7 @@ export function summaryOf({ name, kind, outcome, status, seconds }: EndedRun): R
     rows: status?.rows.written ?? 0,
     bytes: status?.bytes ?? 0,
     seconds,
-    error:
-      outcome.kind !== 'ended'
-        ? { code: outcome.code, message: outcome.message, cure: outcome.cure }
-        : { code: null, message: outcome.message, cure: null },
+    error: outcome.kind !== 'ended' ? errorOf(outcome) : { code: null, message: outcome.message, cure: null },
   };
 }
 
@@ -59,6 +65,10 @@ function ofResult(result: JobResult, seconds: number): RunSummary {
     ...(skipped.length === 0 ? {} : { skipped }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
+}
+
+function errorOf({ code, message, cure, findings }: Failure): NonNullable<RunSummary['error']> {
+  return { code, message, cure, ...(findings === undefined ? {} : { findings }) };
 }
 
 export function exitCodeOfOutcome(outcome: Outcome): ExitCode {
@@ -93,9 +103,15 @@ export function summaryLines(summary: RunSummary): string[] {
 
 function errorLines({ error, name, state }: RunSummary): string[] {
   if (error === undefined) return [];
+  const { findings = [] } = error;
+  const cure = error.cure === null ? [] : [`  cure: ${error.cure}`];
+  // The findings say it in full, each with the cure of its own.
+  const what =
+    findings.length === 0
+      ? [`  ${error.message}${error.code === null ? '' : ` (${error.code})`}`, ...cure]
+      : [...findings.flatMap(findingLines), `  preflight refused (${error.code ?? ''}); nothing was written`];
   return [
-    `  ${error.message}${error.code === null ? '' : ` (${error.code})`}`,
-    ...(error.cure === null ? [] : [`  cure: ${error.cure}`]),
+    ...what,
     state === 'stopped'
       ? `  \`syncline resume ${name}\` goes on after the cure, \`syncline skip ${name}\` without the failing chunks.`
       : `  \`syncline history ${name}\` prints where to look.`,

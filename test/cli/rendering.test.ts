@@ -1,7 +1,9 @@
+import { WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import { expect, test } from 'vitest';
-import type { CopyResult } from '../../definitions/contracts/copy.ts';
+import type { CopyResult, PreflightFinding } from '../../definitions/contracts/copy.ts';
 import type { JobStatus } from '../../definitions/contracts/status.ts';
-import type { Outcome } from '../../cli/outcome.ts';
+import { type Outcome, outcomeOf } from '../../cli/outcome.ts';
 import { bytesText, durationText } from '../../cli/render/amounts.ts';
 import { progressLine } from '../../cli/render/progress.ts';
 import { exitCodeOfOutcome, summaryLines, summaryOf } from '../../cli/render/summary.ts';
@@ -84,6 +86,30 @@ test('the summary of a failure holds the last known counts, code and cure', () =
   expect(summary).toMatchObject({ state: 'failed', rows: 500, error: { code: 'store.diskFull' } });
   expect(summaryLines(summary).join('\n')).toContain('cure: Free space.');
 });
+
+test('the summary of a refused preflight has every finding with the cure of its own', async () => {
+  const findings = [
+    finding('public.trades', 'No such table.', 'Create it.'),
+    finding('public.quotes', 'Column price is narrower.', 'Widen it.'),
+  ];
+  const refused = ApplicationFailure.nonRetryable(
+    'No such table. (and 1 more)',
+    'preflight.refused',
+    findings,
+  );
+  const failed = new WorkflowFailedError('Workflow execution failed', refused, 'MAXIMUM_ATTEMPTS_REACHED');
+  const summary = ended(await outcomeOf(Promise.reject(failed)));
+  expect(summary.error?.findings).toEqual(findings);
+  const text = summaryLines(summary).join('\n');
+  for (const { table, message, cure } of findings) {
+    expect(text).toContain(`error: ${table ?? ''}: ${message}`);
+    expect(text).toContain(`cure: ${cure ?? ''}`);
+  }
+});
+
+function finding(table: string, message: string, cure: string): PreflightFinding {
+  return { severity: 'error', code: 'target.tableMissing', table, message, cure };
+}
 
 const skippedOne = { ...result, chunks: { total: 10, done: 9, skipped: 1 } };
 test.each<[string, Outcome, number]>([

@@ -233,7 +233,9 @@ describe('bad input', () => {
     const text = `${answer.stdout}${answer.stderr}`;
     expect(answer, text).toMatchObject({ code: 4 });
     expect(text).toMatch(one.names);
+    expect(text).toContain(one.code);
     expect(text).toContain('cure: ');
+    expect(text).not.toContain(errorTable['preflight.refused'].cure);
   });
 
   it.each([
