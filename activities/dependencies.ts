@@ -25,8 +25,15 @@ export interface ActivityMetrics {
   unitFailed(job: string, code: string): void;
 }
 
-/** Points of kind `copy`. Later kinds add theirs. */
-export type FaultPoint = 'load.mid' | 'load.copied' | 'swap.beforeCommit' | 'swap.afterCommit';
+/** Points of kind `copy`, which backups and restores pass too, and those of kind `backup-restore`. */
+export type FaultPoint =
+  | 'load.mid'
+  | 'load.copied'
+  | 'swap.beforeCommit'
+  | 'swap.afterCommit'
+  | 'backup.mid'
+  | 'backup.beforeManifest'
+  | 'transfer.mid';
 
 export interface FaultPoints {
   reach(point: FaultPoint, signal?: AbortSignal): Promise<void>;

@@ -18,6 +18,9 @@ const knownPoints: Readonly<Record<FaultPoint, true>> = {
   'load.copied': true,
   'swap.beforeCommit': true,
   'swap.afterCommit': true,
+  'backup.mid': true,
+  'backup.beforeManifest': true,
+  'transfer.mid': true,
 };
 const actions: readonly FaultAction[] = ['kill', 'error', 'hang'];
 
