@@ -5,6 +5,7 @@ import type { ChunkSource, LoadUnit, TablePlan, UnitReading } from '../../stores
 import type {
   BeginWriting,
   ChunkTarget,
+  CommitHooks,
   LoadedUnit,
   UnitReceipt,
   UnitWriting,
@@ -21,6 +22,10 @@ export interface UnitWork {
   readonly source: ChunkSource;
   readonly target: ChunkTarget;
   readonly verify: VerifyMode;
+  /** Rows that are on the target already, by digest, are not written again. */
+  readonly onlyChanged?: boolean;
+  /** Exported snapshot to read under; absent: each unit under its own. */
+  readonly snapshot?: string;
   readonly attempt: number;
   readonly throttleBytesPerSecond?: number;
   readonly signal: AbortSignal;
@@ -39,24 +44,25 @@ export interface UnitProgress {
  */
 export async function loadUnit(work: UnitWork): Promise<LoadedUnit> {
   work.progress.step('waiting');
+  await keepChunk(work);
   const begun = await work.target.begin(beginOf(work));
   if ('loaded' in begun) return begun.loaded;
   const { writing } = begun;
   let reading: UnitReading | null = null;
   try {
-    reading = await work.source.open({
-      plan: work.plan,
-      unit: work.unit,
-      verify: work.verify,
-      framed: work.target.takesFramed,
-      job: work.ref.job,
-      signal: work.signal,
-    });
-    const copied = await copyRows(work, reading, writing);
-    const digest = await buildAndVerify(work, { reading, writing, copied });
+    reading = await openReading(work, writing);
+    const spared = await withoutRows(work, reading, writing);
+    if (spared !== null) return spared;
+    const { kept, ...copied } = await copyRows(work, reading, writing);
+    const verified = await buildAndVerify(work, { reading, writing, copied });
+    const { mark } = reading;
+    const content = writing.refer === undefined ? null : ((await reading.content?.()) ?? null);
+    // The digest is that of all rows: it says nothing of those that stay.
+    const loaded =
+      kept === undefined ? { ...copied, digest: verified } : { ...copied, rows: kept, digest: null };
     // The source is not needed any more; its transaction ends while the target's does.
-    await Promise.all([commit(work, writing, { ...copied, digest, mark: reading.mark }), reading.close()]);
-    return { ...copied, digest };
+    await Promise.all([commit(work, writing, { ...loaded, mark, content }), reading.close()]);
+    return loaded;
   } finally {
     await Promise.all([reading?.close(), writing.abort()]);
   }
@@ -84,6 +90,46 @@ export async function finishUnit(work: UnitWork): Promise<LoadedUnit> {
   }
 }
 
+/** The slices of a chunk that is there already are found in the ledger afterwards. */
+async function keepChunk(work: UnitWork): Promise<void> {
+  const { source, target, plan, unit } = work;
+  if (work.onlyChanged !== true || unit.kind !== 'slice' || target.keepChunk === undefined) return;
+  const slices = await source.announcedSlices?.(plan, unit);
+  if (slices !== undefined && slices !== null) await target.keepChunk(beginOf(work), slices);
+}
+
+async function openReading(work: UnitWork, writing: UnitWriting): Promise<UnitReading> {
+  return await work.source.open({
+    plan: work.plan,
+    unit: work.unit,
+    verify: work.verify,
+    framed: work.target.takesFramed,
+    job: work.ref.job,
+    ...(work.snapshot === undefined ? {} : { snapshot: work.snapshot }),
+    ...(writing.refer === undefined ? {} : { remembered: true }),
+    signal: work.signal,
+  });
+}
+
+/** Where the same rows are on the target already, or in an earlier load that it can refer to, none travels. */
+async function withoutRows(
+  work: UnitWork,
+  reading: UnitReading,
+  writing: UnitWriting,
+): Promise<LoadedUnit | null> {
+  const { announced, mark } = reading;
+  if (work.onlyChanged === true && writing.keep !== undefined && typeof announced?.digest === 'string') {
+    work.progress.step('verifying');
+    const kept = { rows: announced.rows, bytes: 0, digest: announced.digest };
+    if (await writing.keep({ ...kept, mark }, hooksOf(work))) return kept;
+  }
+  const { earlier } = writing;
+  if (earlier === undefined || earlier === null || writing.refer === undefined) return null;
+  work.progress.step('verifying');
+  if ((await reading.unchangedSince?.(earlier)) !== true) return null;
+  return await writing.refer({ mark, content: (await reading.content?.()) ?? null }, hooksOf(work));
+}
+
 function beginOf(work: UnitWork): BeginWriting {
   const { ref, plan, unit, attempt, verify, signal } = work;
   return { ref, plan, unit, attempt, verify, signal };
@@ -94,7 +140,12 @@ interface Copied {
   readonly bytes: number;
 }
 
-async function copyRows(work: UnitWork, reading: UnitReading, writing: UnitWriting): Promise<Copied> {
+interface CopiedRows extends Copied {
+  /** Fewer than `rows`, where the target leaves some out. */
+  readonly kept?: number;
+}
+
+async function copyRows(work: UnitWork, reading: UnitReading, writing: UnitWriting): Promise<CopiedRows> {
   work.progress.step('copying');
   const rows = pipeThrough(reading.rows(), {
     ...(work.throttleBytesPerSecond === undefined
@@ -108,7 +159,7 @@ async function copyRows(work: UnitWork, reading: UnitReading, writing: UnitWriti
   const copied = await reading.copied();
   await work.fault.reach('load.copied', work.signal);
   expectSame(work, 'count', { read: copied.rows, there: written.rows });
-  return copied;
+  return written.kept === undefined ? copied : { ...copied, kept: written.kept };
 }
 
 interface CopiedUnit {
@@ -135,11 +186,15 @@ async function buildAndVerify(
 
 async function commit(work: UnitWork, writing: UnitWriting, receipt: UnitReceipt): Promise<void> {
   work.progress.step('swapping');
-  await writing.commit(receipt, {
+  await writing.commit(receipt, hooksOf(work));
+  await work.fault.reach('swap.afterCommit', work.signal);
+}
+
+function hooksOf(work: UnitWork): CommitHooks {
+  return {
     beforeCommit: () => work.fault.reach('swap.beforeCommit', work.signal),
     onBlocked: () => work.progress.step('swapping'),
-  });
-  await work.fault.reach('swap.afterCommit', work.signal);
+  };
 }
 
 interface Compared {

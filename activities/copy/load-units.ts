@@ -131,6 +131,7 @@ function workOf(batch: Batch, turn: Turn): UnitWork {
     source: requireCapability(sourceOf(stores, input.ref), 'chunkSource'),
     target: requireCapability(targetOf(stores, input.ref), 'chunkTarget'),
     verify: verifyOf(input, turn),
+    ...(input.onlyChanged === true ? { onlyChanged: true } : {}),
     attempt: Context.current().info.attempt,
     ...(input.throttleBytesPerSecond === undefined
       ? {}

@@ -7,9 +7,11 @@ import { createCutter } from './cut/cutter.ts';
 import { createTableBuilder } from './ddl/table-builder.ts';
 import { createLoadLedger } from './ledger/load-ledger.ts';
 import { expectLedger } from './ledger/schema.ts';
+import { keepChunk } from './load/kept-chunk.ts';
 import { removeStaging } from './load/remove-staging.ts';
 import { checkReferences } from './load/references.ts';
 import { rowsPresent } from './load/rows-present.ts';
+import { createSnapshotHolder } from './load/snapshot-holder.ts';
 import { openUnitReading } from './load/unit-reading.ts';
 import { beginUnit } from './load/unit-writing.ts';
 import { type PostgresSettings, postgresSettings } from './settings.ts';
@@ -29,7 +31,7 @@ function openPostgres(name: string, settings: PostgresSettings): Store {
     endSessions: (job) => sessions.endSessions(job),
   };
   const chunkTarget: ChunkTarget = {
-    formats: ['binary', 'text'],
+    formats: ['binary', 'text', 'csv'],
     takesFramed: true,
     async begin(request) {
       await expectLedger(sessions);
@@ -38,6 +40,10 @@ function openPostgres(name: string, settings: PostgresSettings): Store {
     async beginFinish(request) {
       await expectLedger(sessions);
       return await beginUnit(sessions, request);
+    },
+    async keepChunk(request, slices) {
+      await expectLedger(sessions);
+      return await keepChunk(sessions, request, slices);
     },
     rowsPresent: (plan) => rowsPresent(sessions, plan),
     checkReferences: (plans) => checkReferences(sessions, plans),
@@ -55,6 +61,7 @@ function openPostgres(name: string, settings: PostgresSettings): Store {
       chunkSource,
       chunkTarget,
       loadLedger: createLoadLedger(sessions),
+      snapshotHolder: createSnapshotHolder(sessions),
     },
     check: () => check(sessions),
     close: () => sessions.close(),

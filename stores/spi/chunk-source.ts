@@ -26,8 +26,8 @@ export interface TablePlan {
   readonly window: WindowFilter | null;
   readonly strategy: LoadStrategy;
   /**
-   * The source cannot filter (a backup): every row of a unit arrives, and only those that meet `window` go from
-   * staging into the target. Only with staged strategies.
+   * The source cannot filter (a backup): every row of a unit arrives and is verified, and only those that meet `window`
+   * and `where` go from staging into the target. Only with staged strategies.
    */
   readonly filteredOnTarget?: boolean;
 }
@@ -91,8 +91,13 @@ export interface OpenReading {
   /** Whether the reader may hand over framed bytes. */
   readonly framed: boolean;
   readonly job: string;
-  /** Exported snapshot to read under (`SnapshotHolder`); absent: one of its own. */
+  /** Exported snapshot to read under (`SnapshotHolder`); absent: one of its own. Throws `source.snapshotLost`. */
   readonly snapshot?: string;
+  /**
+   * Whether `content` and `unchangedSince` will be asked. Absent: the reader may begin with the rows at once, and has
+   * neither of the two.
+   */
+  readonly remembered?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -106,6 +111,11 @@ export interface ChunkSource {
   cut(table: TableDefinition, options: CutOptions): AsyncIterable<ChunkCut>;
   /** Locks the leaf against rewrites, takes a snapshot, counts nothing yet. Throws `source.chunkChanged`. */
   open(request: OpenReading): Promise<UnitReading>;
+  /**
+   * What is known beforehand of all slices of the chunk that a slice belongs to, in their order; null: nothing.
+   * For `ChunkTarget.keepChunk`.
+   */
+  announcedSlices?(plan: TablePlan, unit: LoadUnit): Promise<readonly AnnouncedSlice[] | null>;
   /** Ends sessions that an earlier, dead attempt of this job left behind. Returns how many. */
   endSessions(job: string): Promise<number>;
 }
@@ -117,6 +127,14 @@ export interface CutOptions {
   readonly where: string | null;
   /** False: `ChunkCut.bound` is not asked for, which costs time under many partitions. Default true. */
   readonly bounds?: boolean;
+}
+
+/** What a backup knows of one slice before it is read. */
+export interface AnnouncedSlice {
+  readonly slice: number;
+  readonly rows: number;
+  readonly digest: Digest | null;
+  readonly mark: SnapshotMark;
 }
 
 /** One unit being read under one snapshot. Use: rows, then result, then close; close alone gives up. */

@@ -1,6 +1,6 @@
 import type { LoadRef } from '../../definitions/contracts/copy.ts';
 import type { VerifyMode } from '../../definitions/contracts/job.ts';
-import type { LoadUnit, TablePlan } from './chunk-source.ts';
+import type { AnnouncedSlice, LoadUnit, TablePlan } from './chunk-source.ts';
 import type { ContentMark, Digest, EarlierLoad, RowFormat, RowStream, SnapshotMark } from './rows.ts';
 
 export interface BeginWriting {
@@ -15,6 +15,10 @@ export interface BeginWriting {
 
 /** What the ledger says of a unit that is committed. */
 export interface LoadedUnit {
+  /**
+   * Rows written. Rows that the target left out of it (`TablePlan.filteredOnTarget`) count as neither read nor written;
+   * rows that were there already (`keep`) or are referred to count as both.
+   */
   readonly rows: number;
   readonly bytes: number;
   readonly digest: Digest | null;
@@ -49,6 +53,13 @@ export interface ChunkTarget {
   ): Promise<
     { readonly loaded: LoadedUnit } | { readonly writing: UnitWriting; readonly slices: LoadedUnit }
   >;
+  /**
+   * Before `begin` of a slice whose chunk becomes visible as a whole (`swap`, `in-place`): if the rows of the whole chunk
+   * are there already, by digest, all of its slices and its `finish` go into the ledger (rows counted, no bytes), so
+   * that `begin` and `beginFinish` answer `loaded`. Compared once a chunk, whichever slice comes first; after the answer
+   * was no, it stays no. Answers whether they are there. Absent: never.
+   */
+  keepChunk?(request: BeginWriting, slices: readonly AnnouncedSlice[]): Promise<boolean>;
   /** Rows of the target table that meet the plan's window and filter. Before an append: whose are they? */
   rowsPresent(plan: TablePlan): Promise<number>;
   /**
@@ -62,8 +73,11 @@ export interface ChunkTarget {
 
 /** One unit being written in one open transaction. Use: write, build, digest/count, commit; abort at any time. */
 export interface UnitWriting {
-  /** Consumes the stream with back-pressure; resolves when the server has taken all rows. */
-  write(rows: RowStream): Promise<{ readonly rows: number }>;
+  /**
+   * Consumes the stream with back-pressure; resolves when the server has taken all rows. `kept`: how many of them will
+   * be visible, where the target leaves some out (`TablePlan.filteredOnTarget`); absent: all of them.
+   */
+  write(rows: RowStream): Promise<{ readonly rows: number; readonly kept?: number }>;
   /** Keys, indexes and constraints of the fresh table. Nothing to do for most strategies. */
   build(): Promise<void>;
   /** Rows there now, by a scan, before they become visible. */

@@ -3,24 +3,21 @@ import type { OpenReading, UnitReading } from '../../spi/chunk-source.ts';
 import type { SnapshotMark } from '../../spi/rows.ts';
 import type { OpenSession, Sessions } from '../connection.ts';
 import { CopyOut } from '../copy/copy-out.ts';
-import { quoteColumns, quoteName } from '../identifiers.ts';
 import { translateError } from '../sqlstate.ts';
-import { digestExpression } from './digest.ts';
+import { beginDeferred } from './deferred-reading.ts';
 import { sessionLabel } from './names.ts';
-import { sourceConditions, whereClause } from './rows-of-unit.ts';
+import {
+  beginReading,
+  copyOutStatement,
+  digestOfUnit,
+  lockLeaf,
+  markStatement,
+} from './reading-statements.ts';
 
 /**
- * The lock comes first: LOCK takes no snapshot, while TRUNCATE and table rewrites ignore snapshots and must be kept
- * out before one is taken (design 3.1, step 2). The insert LSN is read after the snapshot. The timeline is that of the
- * log being written: the last checkpoint may still be of the one before a promotion.
+ * Everything up to the last row is one message: a unit that is over in milliseconds feels each round trip. Where the
+ * rows may stay, or are read under the snapshot of another session, see deferred-reading.ts.
  */
-const markStatement = `SELECT pg_current_snapshot()::text AS snapshot,
-  (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END)::text AS insert_position,
-  (SELECT system_identifier::text FROM pg_control_system()) AS system_id,
-  (CASE WHEN pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_control_checkpoint())
-    ELSE ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int END) AS timeline`;
-
-/** Everything up to the last row is one message: a unit that is over in milliseconds feels each round trip. */
 export async function openUnitReading(sessions: Sessions, request: OpenReading): Promise<UnitReading> {
   const session = await sessions.open(
     sessionLabel(request.job, request.unit),
@@ -30,6 +27,8 @@ export async function openUnitReading(sessions: Sessions, request: OpenReading):
   request.signal.addEventListener('abort', onAbort, { once: true });
   try {
     request.signal.throwIfAborted();
+    if (request.snapshot !== undefined || request.remembered === true)
+      return await beginDeferred(session, request);
     const copy = new CopyOut(messageOf(request), {
       framed: request.framed,
       explain: (error) => translateError(error, { ...session.place, chunk: request.unit.chunk }),
@@ -46,10 +45,10 @@ export async function openUnitReading(sessions: Sessions, request: OpenReading):
 
 function messageOf(request: OpenReading): string {
   return [
-    'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY',
-    `LOCK TABLE ONLY ${quoteName(request.unit.sourceLeaf)} IN ACCESS SHARE MODE`,
+    beginReading,
+    lockLeaf(request),
     markStatement,
-    copyStatement(request),
+    copyOutStatement(request),
     ...(needsSnapshotAfterwards(request) ? [] : ['COMMIT']),
   ].join('; ');
 }
@@ -102,15 +101,7 @@ class PostgresReading implements UnitReading {
   }
 
   async digest(): Promise<string> {
-    const { plan, unit } = this.request;
-    const expression = await digestExpression(this.session, unit.sourceLeaf, {
-      all: plan.columns,
-      retyped: plan.retyped,
-    });
-    const rows = await this.session.query<{ digest: string }>(
-      `SELECT ${expression} AS digest FROM ${rowsOf(this.request)}`,
-    );
-    return rows[0]?.digest ?? '';
+    return await digestOfUnit(this.session, this.request);
   }
 
   close(): Promise<void> {
@@ -132,18 +123,4 @@ class PostgresReading implements UnitReading {
       await this.session.destroy();
     }
   }
-}
-
-function rowsOf({ plan, unit }: OpenReading): string {
-  return `ONLY ${quoteName(unit.sourceLeaf)}${whereClause(sourceConditions(plan, unit))}`;
-}
-
-function copyStatement(request: OpenReading): string {
-  const { plan, unit } = request;
-  const options = plan.format === 'binary' ? ' (FORMAT binary)' : '';
-  const columns = quoteColumns(plan.columns);
-  if (sourceConditions(plan, unit).length === 0 && plan.columns.length > 0) {
-    return `COPY ${quoteName(unit.sourceLeaf)} (${columns}) TO STDOUT${options}`;
-  }
-  return `COPY (SELECT ${columns} FROM ${rowsOf(request)}) TO STDOUT${options}`;
 }

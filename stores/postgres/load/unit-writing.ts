@@ -12,9 +12,10 @@ import { quoteLiteral } from '../identifiers.ts';
 import { addDigests, digestExpression } from './digest.ts';
 import { type LeafFacts, plainFacts, readLeafFacts, readTableKind } from './leaf-facts.ts';
 import { sessionLabel } from './names.ts';
+import { areRowsThere } from './rows-there.ts';
 import { takeUnitLock } from './unit-lock.ts';
 import { createInPlaceWay } from './way-in-place.ts';
-import { createFinishWay, createSliceWay, ensureShadow } from './way-slice.ts';
+import { createFinishWay, createSliceWay, ensureShadow, slicesMeet } from './way-slice.ts';
 import { createStagedWay } from './way-staged.ts';
 import { createSwapWay } from './way-swap.ts';
 import type { WayContext } from './way-context.ts';
@@ -27,8 +28,7 @@ const noSlices: LoadedUnit = { rows: 0, bytes: 0, digest: null };
 /** Opens the transaction of a unit: lock, ledger, way. See ChunkTarget.begin. */
 export async function beginUnit(sessions: Sessions, request: BeginWriting): Promise<Begun> {
   const { unit, plan } = request;
-  const shadowed = plan.strategy === 'swap' || plan.strategy === 'in-place';
-  if (shadowed && unit.kind === 'slice') await ensureShadow(sessions, request);
+  if (unit.kind === 'slice' && slicesMeet(plan)) await ensureShadow(sessions, request);
   const session = await sessions.openForWriting(sessionLabel(request.ref.job, unit), `writing ${unit.chunk}`);
   const onAbort = (): void => void session.destroy();
   request.signal.addEventListener('abort', onAbort, { once: true });
@@ -93,8 +93,10 @@ class PostgresWriting implements UnitWriting {
     context.request.signal.addEventListener('abort', this.onAbort, { once: true });
   }
 
-  async write(rows: RowStream): Promise<{ readonly rows: number }> {
-    return { rows: await this.way.fill(rows) };
+  async write(rows: RowStream): Promise<{ readonly rows: number; readonly kept?: number }> {
+    const taken = await this.way.fill(rows);
+    const kept = (await this.way.kept?.()) ?? null;
+    return kept === null ? { rows: taken } : { rows: taken, kept };
   }
 
   build(): Promise<void> {
@@ -119,9 +121,24 @@ class PostgresWriting implements UnitWriting {
   }
 
   async commit(receipt: UnitReceipt, hooks: CommitHooks): Promise<void> {
-    const { ref, unit, attempt } = this.context.request;
     await this.way.publish((waitedMs) => hooks.onBlocked(waitedMs));
     await hooks.beforeCommit();
+    await this.record(receipt);
+  }
+
+  async keep(receipt: UnitReceipt, hooks: CommitHooks): Promise<boolean> {
+    const { session, request } = this.context;
+    const { unit, plan } = request;
+    const becomesVisible = unit.kind === 'whole' || (unit.kind === 'slice' && !slicesMeet(plan));
+    if (!becomesVisible || !(await areRowsThere(session, request, receipt.digest))) return false;
+    await hooks.beforeCommit();
+    await this.record({ ...receipt, bytes: 0 });
+    return true;
+  }
+
+  /** The ledger row, and the end of the transaction. */
+  private async record(receipt: UnitReceipt): Promise<void> {
+    const { ref, unit, attempt } = this.context.request;
     const values = [
       ...[ref.job, ref.load, unit.chunk].map(quoteLiteral),
       String(unit.slice),

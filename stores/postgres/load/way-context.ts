@@ -6,6 +6,7 @@ import { CopyIn } from '../copy/copy-in.ts';
 import { quoteColumns } from '../identifiers.ts';
 import { translateError } from '../sqlstate.ts';
 import type { LeafFacts } from './leaf-facts.ts';
+import { formatOption } from './reading-statements.ts';
 
 /** What every way works with: the open transaction, the request, and what was there before. */
 export interface WayContext {
@@ -37,7 +38,7 @@ export function copyStatement(
 ): string {
   const columns = plan.columns.length === 0 ? '' : ` (${quoteColumns(plan.columns)})`;
   const options = [
-    ...(copy.rows.format === 'binary' ? ['FORMAT binary'] : []),
+    ...(copy.rows.format === 'text' ? [] : [formatOption(copy.rows.format)]),
     ...(copy.freeze ? ['FREEZE'] : []),
   ];
   const clause = options.length === 0 ? '' : ` WITH (${options.join(', ')})`;

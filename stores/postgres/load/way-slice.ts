@@ -1,8 +1,9 @@
+import type { TablePlan } from '../../spi/chunk-source.ts';
 import type { RowStream } from '../../spi/rows.ts';
 import { SynclineError } from '../../../definitions/errors.ts';
-import type { Sessions } from '../connection.ts';
+import type { Session, Sessions } from '../connection.ts';
 import { quoteColumns, quoteName } from '../identifiers.ts';
-import { readLeafFacts } from './leaf-facts.ts';
+import { type LeafFacts, readLeafFacts } from './leaf-facts.ts';
 import { inSyncline, shadowName } from './names.ts';
 import { buildIndexes, createShadowStatement } from './shadow.ts';
 import { withShortLocks } from './swap.ts';
@@ -18,6 +19,10 @@ import type { BeginWriting } from '../../spi/chunk-target.ts';
 
 const vacuumOption = 'autovacuum_enabled=';
 
+export function slicesMeet({ strategy }: TablePlan): boolean {
+  return strategy === 'swap' || strategy === 'in-place';
+}
+
 export async function ensureShadow(sessions: Sessions, request: BeginWriting): Promise<void> {
   const shadow = shadowName(request.ref, request.unit.chunk);
   await sessions.use(`${request.ref.job}/${request.unit.chunk}`, async (session) => {
@@ -29,11 +34,16 @@ export async function ensureShadow(sessions: Sessions, request: BeginWriting): P
     const facts = await readLeafFacts(session, request.unit.targetLeaf);
     await session.query('BEGIN');
     await session.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 2))`, [shadow]);
-    const options = facts.options.filter((option) => !option.startsWith(vacuumOption));
-    const statement = createShadowStatement(facts, shadow, [...options, `${vacuumOption}false`]);
-    await session.query(statement.replace('CREATE TABLE ', 'CREATE TABLE IF NOT EXISTS '));
+    await createShadow(session, facts, shadow);
     await session.query('COMMIT');
   });
+}
+
+/** Under the lock of its name. */
+export async function createShadow(session: Session, facts: LeafFacts, shadow: string): Promise<void> {
+  const options = facts.options.filter((option) => !option.startsWith(vacuumOption));
+  const statement = createShadowStatement(facts, shadow, [...options, `${vacuumOption}false`]);
+  await session.query(statement.replace('CREATE TABLE ', 'CREATE TABLE IF NOT EXISTS '));
 }
 
 /** Margin for pages that another slice added to the table before we looked and we came to use. */

@@ -2,7 +2,7 @@ import type { RowStream } from '../../spi/rows.ts';
 import { SynclineError } from '../../../definitions/errors.ts';
 import { displayName, quoteColumns, quoteIdent, quoteName } from '../identifiers.ts';
 import { expectUnreferenced, noteRemoved, referencesFromOutside } from './references.ts';
-import { targetConditions, whereClause } from './rows-of-unit.ts';
+import { filterConditions, targetConditions, whereClause } from './rows-of-unit.ts';
 import { copyRows, type WayContext } from './way-context.ts';
 import type { Way } from './way.ts';
 
@@ -25,9 +25,18 @@ export function createStagedWay(context: WayContext): Way {
       );
       return await copyRows(context, { into: staging, rows, freeze: true });
     },
+    async kept() {
+      if (request.plan.filteredOnTarget !== true) return null;
+      const found = await session.query<{ rows: string }>(
+        `SELECT count(*) AS rows FROM ${staging} WHERE ${meets(context)}`,
+      );
+      return Number(found[0]?.rows ?? 0);
+    },
     build: () => Promise.resolve(),
     scan: () => staging,
     async publish() {
+      if (request.plan.filteredOnTarget === true)
+        await session.query(`DELETE FROM ${staging} WHERE NOT ${meets(context)}`);
       const merges = request.plan.strategy === 'upsert' || request.plan.strategy === 'difference';
       const references = merges ? await referencesFromOutside(session, request, facts) : [];
       if (references.length > 0) {
@@ -40,6 +49,12 @@ export function createStagedWay(context: WayContext): Way {
       await session.query(`DROP TABLE ${staging}`);
     },
   };
+}
+
+/** True or false, never null: a row whose window column is null is in no window. */
+function meets({ request }: WayContext): string {
+  const conditions = filterConditions(request.plan);
+  return conditions.length === 0 ? 'true' : `((${conditions.join(' AND ')}) IS TRUE)`;
 }
 
 /** All but the merge. */

@@ -7,6 +7,8 @@ import type { RowStream } from '../../spi/rows.ts';
 export interface Way {
   /** Makes the place and fills it. Answers the rows the server took. */
   fill(rows: RowStream): Promise<number>;
+  /** Rows that will be visible, where not all of them will; null: all. After `fill`. */
+  kept?(): Promise<number | null>;
   /** Keys, indexes, foreign keys of a fresh table. */
   build(): Promise<void>;
   /** `FROM` of a scan over exactly the rows written. */
