@@ -13,6 +13,8 @@ export interface SshdOptions {
   readonly withoutRequests?: readonly string[];
   /** The user may use sftp and nothing else: no command, no rsync. */
   readonly onlySftp?: boolean;
+  /** No file of the server may grow beyond it, as on a full disk. */
+  readonly maxFileBytes?: number | null;
 }
 
 export interface ClientKey {
@@ -66,6 +68,9 @@ export async function makeClientKey(folder: string, name: string, passphrase = '
   return { file, text: await readFile(file, 'utf8'), publicKey };
 }
 
+/** The signal that comes with the limit is ignored, so that the server tells of an error instead of dying. */
+const limited = 'trap "" XFSZ; ulimit -f "$1"; shift; exec "$@"';
+
 class PrivateSshd implements Sshd {
   readonly host = '127.0.0.1' as const;
   readonly user = userInfo().username;
@@ -97,7 +102,13 @@ class PrivateSshd implements Sshd {
   async start(keys: 'same' | 'fresh' = 'same'): Promise<void> {
     if (keys === 'fresh') await this.makeHostKeys();
     const arguments_ = ['-D', '-f', join(this.folder, 'sshd_config'), '-E', join(this.folder, 'log')];
-    const child = spawn(program('sshd'), arguments_, { stdio: 'ignore' });
+    const limit = this.options.maxFileBytes ?? null;
+    const child =
+      limit === null
+        ? spawn(program('sshd'), arguments_, { stdio: 'ignore' })
+        : spawn('/bin/sh', ['-c', limited, 'sh', String(limit / 512), program('sshd'), ...arguments_], {
+            stdio: 'ignore',
+          });
     this.child = child;
     await eventually(
       async () => {

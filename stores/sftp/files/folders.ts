@@ -43,19 +43,22 @@ function described(stats: Stats): Omit<Entry, 'name'> {
   return { type, bytes: stats.size, changedAtMs: stats.mtime * 1000 };
 }
 
-/** Makes the directory and whatever is missing above it. */
+/** Makes the directory and whatever is missing above it. Others may remove empty ones meanwhile, hence the attempts. */
 export async function makeFolders(session: Session, folder: string): Promise<void> {
   if (folder === '') return;
-  try {
-    await session.ask<unknown>((sftp, done) => sftp.mkdir(folder, done as (error: unknown) => void));
-  } catch (error) {
-    if (hasStatus(error, status.missing)) {
-      await makeFolders(session, parentOf(folder));
-      await makeFolders(session, folder);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await session.ask<unknown>((sftp, done) => sftp.mkdir(folder, done as (error: unknown) => void));
+      return;
+    } catch (error) {
+      if (hasStatus(error, status.missing) && attempt < 100) {
+        await makeFolders(session, parentOf(folder));
+        continue;
+      }
+      // Version 3 has no status for "exists already".
+      if (!(error instanceof ServerStatus) || !(await isFolder(session, folder))) throw error;
       return;
     }
-    // Version 3 has no status for "exists already".
-    if (!(error instanceof ServerStatus) || !(await isFolder(session, folder))) throw error;
   }
 }
 
