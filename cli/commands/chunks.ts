@@ -19,7 +19,10 @@ export function chunksCommand(): Command {
     .description("List the chunks of a job's latest load and what became of them, from the target's ledger.")
     .argument('<job>', 'name of the job')
     .option('--skipped', 'only those set aside, and why; `syncline retry` loads them again')
-    .option('--failing', 'only those that fail at the moment, and why (asks Temporal, not the ledger)')
+    .option(
+      '--failing',
+      'only those that fail at the moment, and why; of those that wait inside the job the worst one (asks Temporal, not the ledger)',
+    )
     .option('--after <number>', 'begin after this one', wholeNumber, 0)
     .option('--limit <chunks>', 'how many', wholeNumber, 1000)
     .action(withContext(chunks));
@@ -77,7 +80,7 @@ const recordColumns: readonly Column<UnitRecord>[] = [
 
 const failingColumns: readonly Column<PendingUnit>[] = [
   { title: 'ACTIVITY', text: ({ activity }) => activity },
-  { title: 'ATTEMPT', right: true, text: ({ attempt }) => String(attempt) },
+  { title: 'ATTEMPT', right: true, text: ({ attempt }) => (attempt === null ? '-' : String(attempt)) },
   { title: 'NEXT', text: ({ nextAttemptAt }) => nextAttemptAt ?? '-' },
   { title: 'WHY', text: ({ code, message }) => `${message} (${code})` },
 ];
