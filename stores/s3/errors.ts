@@ -11,7 +11,7 @@ const named: readonly (readonly [ErrorCode, RegExp])[] = [
   ['files.missing', /^(NoSuchKey|NotFound|NoSuchBucket)$/],
   [
     'store.authentication',
-    /^(InvalidAccessKeyId|SignatureDoesNotMatch|AuthorizationHeaderMalformed|ExpiredToken|InvalidToken|InvalidSecurity|InvalidClientTokenId|CredentialsProviderError|TokenProviderError|RequestTimeTooSkewed|Unauthorized)$/,
+    /^(InvalidAccessKeyId|SignatureDoesNotMatch|AuthorizationHeaderMalformed|ExpiredToken|InvalidToken|InvalidSecurity|InvalidClientTokenId|CredentialsProviderError|TokenProviderError|XAdminUserNotFound|RequestTimeTooSkewed|Unauthorized)$/,
   ],
   ['store.permission', /^(AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|KMS\.\w*Denied\w*)$/],
   [
@@ -42,10 +42,11 @@ const bySystem: Readonly<Record<string, ErrorCode>> = {
 export function s3Error(error: unknown, { store, bucket, key }: S3Fault): SynclineError {
   if (error instanceof SynclineError) return error;
   const { name, status, system } = factsOf(error);
+  // The SDK calls a broken connection a TimeoutError: without an answer, the system's word goes first.
   const code =
+    (status === 0 ? bySystem[system] : undefined) ??
     named.find(([, pattern]) => pattern.test(name))?.[0] ??
     byStatus(status) ??
-    bySystem[system] ??
     byNetwork(system);
   const reason = [status === 0 ? '' : `HTTP ${String(status)}`, name, system]
     .filter((part) => part !== '')
@@ -75,7 +76,6 @@ function sentence({ code, name, reason, what, store }: Sentence): string {
 function byStatus(status: number): ErrorCode | null {
   if (status === 401) return 'store.authentication';
   if (status === 403) return 'store.permission';
-  if (status === 404) return 'files.missing';
   if (status === 429 || status === 503) return 'store.slowDown';
   if (status === 507) return 'store.diskFull';
   if (status === 501) return 'store.unsupported';

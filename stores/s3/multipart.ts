@@ -26,22 +26,65 @@ export interface Upload {
 /** The parts become one object, visible when all of them are there; after a failure the server keeps none of them. */
 export async function uploadParts(
   bucket: Bucket,
-  upload: Upload,
+  { key, signal }: Upload,
   parts: AsyncIterable<Part>,
 ): Promise<number> {
-  const id = await create(bucket, upload);
+  const patience = new Patience(signal);
+  try {
+    const id = await create(bucket, { key, signal: patience.signal });
+    try {
+      signal.throwIfAborted();
+      const upload = { key, id, signal: patience.signal };
+      const sent = await sendAll(bucket, upload, parts);
+      signal.throwIfAborted();
+      await complete(bucket, upload, sent.parts);
+      return sent.bytes;
+    } catch (error) {
+      await takeBack(bucket, { key, id });
+      throw error;
+    }
+  } finally {
+    patience.end();
+  }
+}
+
+/**
+ * An abort does not cut a request off at once. Only its answer says that the server is done with it: a part that it
+ * still writes would outlive the end of the upload, and of an upload that it has just opened only it knows the id.
+ */
+class Patience {
+  private readonly cut = new AbortController();
+  private readonly given: AbortSignal;
+  private timer: NodeJS.Timeout | null = null;
+
+  constructor(given: AbortSignal) {
+    this.given = given;
+    given.addEventListener('abort', this.onAbort, { once: true });
+  }
+
+  get signal(): AbortSignal {
+    return this.cut.signal;
+  }
+
+  end(): void {
+    this.given.removeEventListener('abort', this.onAbort);
+    if (this.timer !== null) clearTimeout(this.timer);
+  }
+
+  private readonly onAbort = (): void => {
+    this.timer = setTimeout(() => this.cut.abort(), patienceMs);
+  };
+}
+
+async function sendAll(bucket: Bucket, upload: OpenUpload, parts: AsyncIterable<Part>): Promise<Sent> {
   const sending = new Set<Promise<void>>();
-  // The parts still on their way are given up with the first that fails.
-  const giveUp = new AbortController();
-  const signal = AbortSignal.any([upload.signal, giveUp.signal]);
   const done: CompletedPart[] = [];
   let bytes = 0;
   try {
-    upload.signal.throwIfAborted();
     for await (const part of parts) {
       if (part.number > mostParts) throw tooLong(bucket, upload.key);
       bytes += part.content.length;
-      const sent: Promise<void> = send(bucket, { key: upload.key, signal, id }, part).then((completed) => {
+      const sent: Promise<void> = send(bucket, upload, part).then((completed) => {
         done.push(completed);
         sending.delete(sent);
       });
@@ -51,15 +94,23 @@ export async function uploadParts(
       if (sending.size >= partsAtOnce) await Promise.race(sending);
     }
     await Promise.all(sending);
-    await complete(bucket, { ...upload, id }, done);
-    return bytes;
-  } catch (error) {
-    giveUp.abort();
-    // A part that arrives after the abort would stay, and be paid for.
+  } finally {
     await Promise.allSettled(sending);
-    const deadline = upload.signal.aborted ? AbortSignal.timeout(patienceMs) : undefined;
-    await abortUpload(bucket, { key: upload.key, id }, deadline).catch(() => undefined);
-    throw error;
+  }
+  return { parts: done, bytes };
+}
+
+interface Sent {
+  readonly parts: readonly CompletedPart[];
+  readonly bytes: number;
+}
+
+/** Again until the server knows nothing of it: what it had not quite written may come after the first time. */
+async function takeBack(bucket: Bucket, { key, id }: Omit<OpenUpload, 'signal'>): Promise<void> {
+  const deadline = AbortSignal.timeout(patienceMs);
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    const known = await abortUpload(bucket, { key, id }, deadline).catch(() => false);
+    if (!known) return;
   }
 }
 
@@ -85,26 +136,13 @@ interface OpenUpload extends Upload {
   readonly id: string;
 }
 
-/**
- * An abort does not end this request at once: the server may have opened the upload already, and only its answer says
- * under which id, which is needed to take it back.
- */
 async function create(bucket: Bucket, { key, signal }: Upload): Promise<string> {
   const input = { Bucket: bucket.name, Key: bucket.nameOf(key) };
-  const patience = new AbortController();
-  const onAbort = (): void => {
-    setTimeout(() => patience.abort(), patienceMs).unref();
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    const { UploadId } = await bucket.ask(
-      { key, signal: patience.signal },
-      async (client, sending) => await client.send(new CreateMultipartUploadCommand(input), sending),
-    );
-    if (UploadId !== undefined) return UploadId;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  const { UploadId } = await bucket.ask(
+    { key, signal },
+    async (client, sending) => await client.send(new CreateMultipartUploadCommand(input), sending),
+  );
+  if (UploadId !== undefined) return UploadId;
   throw new SynclineError('store.unsupported', `Store ${bucket.store}: the server gave an upload no id.`, {
     details: { store: bucket.store },
   });

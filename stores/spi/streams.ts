@@ -34,7 +34,8 @@ export class StreamsUnderWay {
     };
     const pieces = async function* (): AsyncGenerator<Buffer> {
       try {
-        for await (const piece of body as AsyncIterable<Buffer>) yield piece;
+        // Leaving the loop early must not look like a failure of the body; it is destroyed below in any case.
+        for await (const piece of body.iterator({ destroyOnReturn: false })) yield piece as Buffer;
       } catch (error) {
         fault ??= { error };
         throw error;
