@@ -68,6 +68,16 @@ export async function makeClientKey(folder: string, name: string, passphrase = '
   return { file, text: await readFile(file, 'utf8'), publicKey };
 }
 
+/** An ssh-agent that holds the client's key. */
+export async function startAgent(sshd: Sshd): Promise<{ readonly socket: string; end(): void }> {
+  const socket = join(sshd.folder, 'agent');
+  const child = spawn(program('ssh-agent'), ['-D', '-a', socket], { stdio: 'ignore' });
+  await eventually(() => existsSync(socket));
+  const env = { ...process.env, SSH_AUTH_SOCK: socket };
+  execFileSync(program('ssh-add'), ['-q', sshd.clientKey.file], { env });
+  return { socket, end: () => child.kill() };
+}
+
 /** The signal that comes with the limit is ignored, so that the server tells of an error instead of dying. */
 const limited = 'trap "" XFSZ; ulimit -f "$1"; shift; exec "$@"';
 

@@ -1,15 +1,14 @@
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { Sessions } from '../../../stores/sftp/connection/sessions.ts';
 import { rsyncPartialFolder } from '../../../stores/sftp/files/names.ts';
 import { RsyncMirror } from '../../../stores/sftp/mirror/rsync-mirror.ts';
 import { requireCapability } from '../../../stores/spi/store.ts';
 import { eventually } from '../../support/eventually.ts';
-import { makeClientKey, type Sshd, startSshd } from '../../support/sshd.ts';
+import { makeClientKey, type Sshd, startAgent, startSshd } from '../../support/sshd.ts';
 import { leftoversIn, openSftp, settingsFor } from './sftp-place.ts';
 
 const signal = new AbortController().signal;
@@ -87,6 +86,9 @@ describe('rsync over ssh', () => {
     const sealed = await makeClientKey(sshd.folder, 'sealed', never);
     await writeFile(join(sshd.folder, 'authorized_keys'), `${sealed.publicKey}\n`, { flag: 'a' });
     const agent = await startAgent(sshd);
+    const temporary = join(sshd.folder, 'tmp');
+    await mkdir(temporary);
+    vi.stubEnv('TMPDIR', temporary);
     const none = { privateKeyFile: undefined };
     for (const over of [
       { privateKeyFile: sealed.file, passphrase: never },
@@ -99,7 +101,8 @@ describe('rsync over ssh', () => {
       await sessions.close();
     }
     agent.end();
-    expect((await readdir(tmpdir())).filter((name) => name.startsWith('syncline-ssh-'))).toEqual([]);
+    vi.unstubAllEnvs();
+    expect(await readdir(temporary)).toEqual([]);
   });
 
   it('says why it cannot work: only a password, or a server that allows no commands', async () => {
@@ -149,6 +152,23 @@ describe('rsync over ssh', () => {
     await mirror.push({ root: local, keys: ['big'], signal });
     expect(await files.stat('big')).toMatchObject({ bytes: 3_000_000 });
     await Promise.all([store.close(), sessions.close()]);
+  });
+
+  it('a server killed in the middle loses the connection and shows nothing, and is used again', async () => {
+    await writeFile(join(local, 'huge'), Buffer.alloc(3_000_000, 8));
+    const { mirror, root, sessions } = open();
+    const request = { root: local, keys: ['huge'], signal };
+    const pushing = mirror.push({ ...request, throttleBytesPerSecond: 100 * 1024 });
+    pushing.catch(() => undefined);
+    const hidden = await eventually(async () => (await readdir(root)).find((name) => name.startsWith('.')));
+    await eventually(async () => (await readdir(join(root, hidden))).length > 0);
+    await sshd.kill();
+    await expect(pushing).rejects.toMatchObject({ code: 'store.connectionLost' });
+    expect((await readdir(root)).filter((name) => !name.startsWith('.'))).toEqual([]);
+    await sshd.start();
+    await mirror.push(request);
+    expect((await stat(join(root, 'huge'))).size).toBe(3_000_000);
+    await sessions.close();
   });
 
   it('keeps what an ended run had brought, out of sight of the list, until it is used or swept', async () => {
@@ -206,13 +226,4 @@ async function startForwarder(target: number): Promise<Forwarder> {
       await new Promise((resolve) => server.close(resolve));
     },
   };
-}
-
-/** An ssh-agent that holds the client's key. */
-async function startAgent(sshd: Sshd): Promise<{ socket: string; end(): void }> {
-  const socket = join(sshd.folder, 'agent');
-  const child = spawn('ssh-agent', ['-D', '-a', socket], { stdio: 'ignore' });
-  await eventually(() => stat(socket));
-  execFileSync('ssh-add', ['-q', sshd.clientKey.file], { env: { ...process.env, SSH_AUTH_SOCK: socket } });
-  return { socket, end: () => child.kill() };
 }
