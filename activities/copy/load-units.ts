@@ -10,7 +10,7 @@ import { SynclineError } from '../../definitions/errors.ts';
 import type { LoadUnit, TablePlan } from '../../stores/spi/chunk-source.ts';
 import type { LoadedUnit } from '../../stores/spi/chunk-target.ts';
 import type { LoadLedger, StoredLoad } from '../../stores/spi/load-ledger.ts';
-import { requireCapability } from '../../stores/spi/store.ts';
+import { requireCapability, type StoreProvider } from '../../stores/spi/store.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { sourceOf, targetOf } from '../ends.ts';
 import { withHeartbeat } from '../heartbeat.ts';
@@ -21,7 +21,12 @@ import { finishUnit, loadUnit, type UnitWork } from './load-unit.ts';
 const maxFailures = 50;
 
 /** Plans do not change once written, so a worker reads each once. Few jobs run at a time; the oldest is dropped. */
-const remembered = new Map<string, StoredLoad>();
+const remembered = new Map<string, RecalledLoad>();
+
+interface RecalledLoad extends StoredLoad {
+  /** Under which all units are read; it is there before the plan is. */
+  readonly snapshot: string | null;
+}
 
 type OneUnit = (work: UnitWork) => Promise<LoadedUnit>;
 
@@ -66,7 +71,7 @@ async function runBatch(batch: Batch): Promise<LoadUnitsResult> {
     (signal) =>
       budget.use({ job: input.ref.job, memoryBytes: input.memoryBytes, signal }, async () => {
         const ledger = requireCapability(targetOf(dependencies.stores, input.ref), 'loadLedger');
-        const stored = await recall(ledger, input.ref);
+        const stored = await recall(dependencies.stores, input.ref);
         const units = await ledger.plans.units(input.ref, input.batch.from, input.batch.to);
         const sum = { unitsDone: 0, rowsRead: 0, rowsWritten: 0, bytes: 0, failed: [] as UnitFailure[] };
         for (const unit of units) {
@@ -90,7 +95,7 @@ async function runBatch(batch: Batch): Promise<LoadUnitsResult> {
 
 interface Turn {
   readonly unit: LoadUnit;
-  readonly stored: StoredLoad;
+  readonly stored: RecalledLoad;
   readonly ledger: LoadLedger;
   readonly signal: AbortSignal;
   readonly progress: { -readonly [Key in keyof LoadHeartbeat]: LoadHeartbeat[Key] };
@@ -132,6 +137,7 @@ function workOf(batch: Batch, turn: Turn): UnitWork {
     target: requireCapability(targetOf(stores, input.ref), 'chunkTarget'),
     verify: verifyOf(input, turn),
     ...(input.onlyChanged === true ? { onlyChanged: true } : {}),
+    ...(turn.stored.snapshot === null ? {} : { snapshot: turn.stored.snapshot }),
     attempt: Context.current().info.attempt,
     ...(input.throttleBytesPerSecond === undefined
       ? {}
@@ -163,12 +169,16 @@ function planOf(stored: StoredLoad, unit: LoadUnit): TablePlan {
   return plan;
 }
 
-async function recall(ledger: LoadLedger, ref: LoadRef): Promise<StoredLoad> {
+async function recall(stores: StoreProvider, ref: LoadRef): Promise<RecalledLoad> {
   const key = `${ref.targetStore}\n${ref.job}\n${ref.load}\n${ref.run}`;
   const known = remembered.get(key);
   if (known !== undefined) return known;
-  const stored = await ledger.plans.read(ref);
-  if (stored === null) throw new SynclineError('job.notFound', `Job ${ref.job} has no plan for this load.`);
+  const target = targetOf(stores, ref);
+  const load = await requireCapability(target, 'loadLedger').plans.read(ref);
+  if (load === null) throw new SynclineError('job.notFound', `Job ${ref.job} has no plan for this load.`);
+  const noted =
+    ref.targetArtifact === undefined ? null : await target.capabilities.backupWriter?.snapshot(ref);
+  const stored = { ...load, snapshot: noted?.id ?? null };
   const oldest = remembered.keys().next().value;
   if (remembered.size >= 32 && oldest !== undefined) remembered.delete(oldest);
   remembered.set(key, stored);
