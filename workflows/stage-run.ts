@@ -11,7 +11,7 @@ import { callsOf } from './backup-stages.ts';
 import type { JobRun, Place } from './job-run.ts';
 
 /** How long work may lie at a site before it is said that nobody takes it. */
-const takenWithin = '60 seconds';
+const takenWithin = '30 seconds';
 /** Named in the result; all of them are in the ledgers. */
 const namedSkips = 100;
 

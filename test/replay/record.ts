@@ -10,8 +10,9 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 import { workflowIdOf } from '../../definitions/contracts/names.ts';
 import { startTemporal } from '../../worker/local/temporal.ts';
 import { eventually } from '../support/eventually.ts';
+import { FakeBackup } from '../support/fake-backup-activities.ts';
 import { FakeCopy, slicedChunks, wholeChunks } from '../support/fake-copy-activities.ts';
-import { jobOf, onFailure, Stage, statusWhen } from '../workflows/harness.ts';
+import { backupJobOf, jobOf, onFailure, Stage, statusWhen } from '../workflows/harness.ts';
 
 /** Answers the execution to record, whose end has been seen. */
 type Scenario = (stage: Stage) => Promise<WorkflowHandle>;
@@ -107,6 +108,42 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     return stage.client.workflow.getHandle(handle.workflowId, runId);
   },
 
+  async 'backup-restore-done'(stage) {
+    await stage.startWorker(new FakeBackup(slicedChunks([2, 0])));
+    return await settled(await backedUp(stage, backupJobOf({ name: 'offsite' })));
+  },
+
+  async 'backup-restore-retry'(stage) {
+    const fake = new FakeBackup(wholeChunks(3));
+    fake.stages.transfer.failUnit(2, 'artifact.corrupt');
+    await stage.startWorker(fake);
+    const job = backupJobOf({ name: 'offsite-retry', onFailure: onFailure('skip') });
+    await settled(await backedUp(stage, job));
+    fake.stages.transfer.cure(2);
+    return await settled(await backedUp(stage, job, 'retry'));
+  },
+
+  async 'backup-restore-snapshot-lost'(stage) {
+    const fake = new FakeBackup(wholeChunks(3));
+    fake.stages.backup.hold(2);
+    await stage.startWorker(fake);
+    const job = backupJobOf({ name: 'offsite-snapshot' });
+    const { backup } = job;
+    const handle = await backedUp(stage, { ...job, backup: { ...backup, consistency: 'snapshot' } });
+    await eventually(() => fake.stages.backup.isReached(2));
+    fake.loseSnapshot();
+    return await settled(handle);
+  },
+
+  async 'backup-restore-continued'(stage) {
+    await stage.startWorker(new FakeBackup(wholeChunks(60)));
+    const job = backupJobOf({ name: 'offsite-continued' });
+    const handle = await backedUp(stage, job);
+    const { runId } = await handle.describe();
+    await handle.result();
+    return stage.client.workflow.getHandle(handle.workflowId, runId);
+  },
+
   async 'launch-ran'(stage) {
     await stage.startWorker(new FakeCopy(wholeChunks(1)));
     return await settled(await launched(stage, named('launched')));
@@ -132,6 +169,18 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     return await settled(launcher);
   },
 };
+
+async function backedUp(
+  stage: Stage,
+  job: ReturnType<typeof backupJobOf>,
+  intent: 'run' | 'retry' = 'run',
+): Promise<WorkflowHandle> {
+  return await stage.client.workflow.start('backupRestore', {
+    workflowId: workflowIdOf('backup-restore', job.name),
+    taskQueue: stage.taskQueue,
+    args: [{ job, definitionHash: 'recorded', intent }],
+  });
+}
 
 async function launched(stage: Stage, job: ReturnType<typeof jobOf>): Promise<WorkflowHandle> {
   return await stage.client.workflow.start('launch', {

@@ -10,12 +10,13 @@ import {
 } from '@temporalio/worker';
 import { SearchAttributeType, type SearchAttributePair, defineSearchAttributeKey } from '@temporalio/common';
 import type { CopyInput } from '../../definitions/contracts/copy.ts';
-import type { ResolvedCopyJob } from '../../definitions/contracts/job.ts';
+import type { ResolvedBackupRestoreJob, ResolvedCopyJob } from '../../definitions/contracts/job.ts';
 import { searchAttributes, workflowIdOf } from '../../definitions/contracts/names.ts';
 import type { JobStatus } from '../../definitions/contracts/status.ts';
 import type { copy } from '../../workflows/copy.ts';
 import { statusQuery } from '../../workflows/messages.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, type EventuallyOptions } from '../support/eventually.ts';
+import type { FakeBackup } from '../support/fake-backup-activities.ts';
 import type { FakeCopy } from '../support/fake-copy-activities.ts';
 
 // Failures are asked for by the dozen here; the SDK would print each of them.
@@ -32,6 +33,28 @@ export function jobOf(overrides: Partial<ResolvedCopyJob> = {}): ResolvedCopyJob
     source: { store: 'here', tables: [{ pattern: 'public.*', chunks: '%', chunkBytes: 1e9 }] },
     target: { store: 'there', mode: 'replace', createTables: true },
     run: { parallel: 4, memoryBytes: 64e6, verify: 'count', analyze: true },
+    ...overrides,
+  };
+}
+
+/** All three stages, with quick back-off. */
+export function backupJobOf(overrides: Partial<ResolvedBackupRestoreJob> = {}): ResolvedBackupRestoreJob {
+  return {
+    kind: 'backup-restore',
+    name: `job-${randomUUID()}`,
+    onFailure: { mode: 'slow', attempts: 30, backoffInitialMs: 10, backoffMaxMs: 50 },
+    stages: ['backup', 'transfer', 'restore'],
+    source: { store: 'prod', tables: [{ pattern: 'public.*', chunks: '%', chunkBytes: 1e9 }] },
+    backup: {
+      ...{ store: 'vault', path: 't', format: 'binary', compression: 'zstd', encrypt: false },
+      ...{ consistency: 'chunk', snapshotLimitMs: 60_000, incremental: true },
+    },
+    transfer: { store: 'far', path: 't' },
+    restore: {
+      ...{ store: 'dr', mode: 'replace', createTables: true, only: 'changed', backup: 'latest' },
+      ...{ check: 'objects', tables: [{ pattern: '*.*', chunks: '%', chunkBytes: 1e9 }] },
+    },
+    run: { parallel: 4, memoryBytes: 64e6, verify: 'digest', analyze: true },
     ...overrides,
   };
 }
@@ -62,7 +85,10 @@ export class Stage {
     return new Stage({ client, worker }, bundle);
   }
 
-  async startWorker(fake: FakeCopy, options: Partial<WorkerOptions> = {}): Promise<Worker> {
+  async startWorker(
+    fake: Pick<FakeCopy | FakeBackup, 'activities'>,
+    options: Partial<WorkerOptions> = {},
+  ): Promise<Worker> {
     const worker = await Worker.create({
       connection: this.connections.worker,
       taskQueue: this.taskQueue,
@@ -122,14 +148,14 @@ export function attributesOf(job: ResolvedCopyJob): SearchAttributePair[] {
 export async function statusWhen(
   handle: WorkflowHandle,
   wanted: (status: JobStatus) => boolean,
-  waitingFor?: string,
+  waitingFor?: string | EventuallyOptions,
 ): Promise<JobStatus> {
   return await eventually(
     async () => {
       const status = await handle.query(statusQuery);
       return wanted(status) ? status : null;
     },
-    { waitingFor: waitingFor ?? wanted.toString() },
+    typeof waitingFor === 'object' ? waitingFor : { waitingFor: waitingFor ?? wanted.toString() },
   );
 }
 
