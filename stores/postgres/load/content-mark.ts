@@ -64,7 +64,7 @@ SELECT json_build_array((SELECT oid FROM pg_database WHERE datname = current_dat
     (SELECT stats_reset FROM pg_stat_bgwriter))::text AS relation,
   md5(json_build_array(
     (SELECT json_agg(json_build_array(c.attnum, c.attname, format_type(c.atttypid, c.atttypmod), c.atttypid, c.attcollation,
-         pg_collation_actual_version(c.attcollation), c.attgenerated, c.atthasmissing,
+         CASE WHEN c.attcollation <> 0 THEN pg_collation_actual_version(c.attcollation) END, c.attgenerated, c.atthasmissing,
          md5(c.attmissingval::text), CASE WHEN c.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END)
          ORDER BY c.attnum)
        FROM columns c LEFT JOIN pg_attrdef d ON d.adrelid = c.attrelid AND d.adnum = c.attnum),
