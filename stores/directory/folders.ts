@@ -44,11 +44,10 @@ export class Folders {
     const wanted = resolve(this.root, folderOf(key));
     const before = await this.find(key);
     if (before !== null) return before;
-    const first = await mkdir(wanted, { recursive: true });
+    await makeFolder(wanted);
     const folder = await this.find(key);
     // Another one may remove the folder at once, as empty: whoever needs it tries again.
     if (folder === null) throw Object.assign(new Error('The folder went away.'), { code: 'ENOENT' });
-    if (first !== undefined) await syncUp(wanted, dirname(first));
     return folder;
   }
 
@@ -135,8 +134,22 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** The folders above `from`, up to and with `to`, which is one of them. */
-async function syncUp(from: string, to: string): Promise<void> {
-  for (let folder = dirname(from); folder.length >= to.length; folder = dirname(folder))
-    await syncFolder(folder);
+/** Step by step, since `recursive` forgets to sync, and says ENOENT of a disk that is read-only. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await makeOne(path);
+  } catch (error) {
+    if (systemCodeOf(error) !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await makeOne(path);
+  }
+}
+
+async function makeOne(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    if (systemCodeOf(error) !== 'EEXIST') throw error;
+  }
 }
