@@ -52,12 +52,16 @@ const rows = fc.array(
   fc.record<Row>({
     at: fc.oneof(
       fc.integer({ min: -3 * dayMs, max: 13 * dayMs }),
-      // Around when runs are due, at midnight, and between 22:30 and 24:00.
+      // At the edges: when runs are due, an hour before, at midnight, and between 22:30 and 24:00.
       fc
-        .tuple(fc.integer({ min: -1, max: 12 }), fc.constantFrom(0, 1, -1, -hourMs, 1.5 * hourMs, hourMs))
-        .map(([day, off]) => day * dayMs + off),
+        .tuple(
+          fc.integer({ min: -1, max: 12 }),
+          fc.constantFrom(0, -hourMs, hourMs, 1.5 * hourMs),
+          fc.oneof(fc.constantFrom(0, 1, -1), fc.integer({ min: -120_000, max: 120_000 })),
+        )
+        .map(([day, hours, off]) => day * dayMs + hours + off),
     ),
-    lateMs: fc.integer({ min: 0, max: hourMs - 1 }),
+    lateMs: fc.oneof(fc.constant(0), fc.constant(hourMs - 1), fc.integer({ min: 0, max: hourMs - 1 })),
   }),
   { minLength: 1, maxLength: 40 },
 );
