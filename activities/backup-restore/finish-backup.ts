@@ -5,7 +5,6 @@ import type {
 } from '../../definitions/contracts/backup-restore.ts';
 import type { CopyTotals } from '../../definitions/contracts/copy.ts';
 import type { BackupSummary } from '../../stores/spi/artifact.ts';
-import type { StoredLoad } from '../../stores/spi/load-ledger.ts';
 import { requireCapability } from '../../stores/spi/store.ts';
 import { displayName } from '../../stores/spi/tables.ts';
 import { nextWatermark } from '../../planning/window.ts';
@@ -14,7 +13,7 @@ import type { ActivityDependencies } from '../dependencies.ts';
 import { targetOf } from '../ends.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { describeBackup, type DescribedBackup } from './describe-backup.ts';
-import { backupOf, baseOf, beginning } from './prepare-backup.ts';
+import { backupOf, beginning } from './prepare-backup.ts';
 import { backupRef, openPlace } from './places.ts';
 import { prune } from './prune.ts';
 
@@ -44,25 +43,13 @@ export async function finishBackup(
       const warnings = await chunksThatAppeared(ledger, stored, described);
       await fault.reach('backup.beforeManifest', signal);
       const writer = requireCapability(vault, 'backupWriter');
-      if (sameTables(stored, described)) {
-        const basedOn = await baseOf(stores, input, described);
-        await writer.begin(await beginning(input, described, basedOn));
-      }
+      // Sequences have moved on since the backup began.
+      await writer.begin(await beginning(input, described, null));
       const summary = await writer.publish(ref);
       await prune(vault, job);
       const answer = answerOf({ summary, described, skipped: totals.unitsSkipped });
       return { ...answer, totals, skipped, warnings };
     },
-  );
-}
-
-/** A table that is gone meanwhile keeps the script that it had when the backup began, and so do all others. */
-function sameTables(stored: StoredLoad, { tables }: DescribedBackup): boolean {
-  return (
-    stored.tables.length === tables.length &&
-    stored.tables.every(
-      ({ source }, index) => displayName(source) === displayName(tables[index]?.definition.name ?? source),
-    )
   );
 }
 

@@ -59,7 +59,7 @@ async function snapshotOf(
 }
 
 /** The newest full backup that was packed and sealed alike; a window has nothing in common with others. */
-export async function baseOf(
+async function baseOf(
   stores: StoreProvider,
   { job }: StageInput,
   described: DescribedBackup,
