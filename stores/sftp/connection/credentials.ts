@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { type AuthenticationType, type ConnectConfig, type ParsedKey, utils } from 'ssh2';
+// ssh2 is CommonJS, and Node finds `utils` only on its default export.
+import ssh2, { type AuthenticationType, type ConnectConfig, type ParsedKey } from 'ssh2';
 import type { SftpSettings } from '../settings.ts';
 import { failure } from './errors.ts';
 import { parseHostKeys, parseKnownHosts, type TrustedKeys } from './host-keys.ts';
@@ -46,7 +47,7 @@ export async function loginOf(store: string, settings: SftpSettings): Promise<Co
 
 /** ssh2 would speak of it too, but with words that we could not tell from others. */
 function expectReadable(store: string, privateKey: string, passphrase: string | undefined): void {
-  const parsed: ParsedKey | ParsedKey[] | Error = utils.parseKey(privateKey, passphrase);
+  const parsed: ParsedKey | ParsedKey[] | Error = ssh2.utils.parseKey(privateKey, passphrase);
   const key = parsed instanceof Error ? null : [parsed].flat()[0];
   if (key?.isPrivateKey() !== true) {
     throw failure('store.authentication', store, {
