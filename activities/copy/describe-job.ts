@@ -8,6 +8,7 @@ import type { LoadStrategy, TablePlan, WindowFilter } from '../../stores/spi/chu
 import type { RowFormat } from '../../stores/spi/rows.ts';
 import { requireCapability, type Store, type StoreProvider } from '../../stores/spi/store.ts';
 import { displayName, type TableDefinition, type TableName } from '../../stores/spi/tables.ts';
+import { ontoThemselves, replacedTwice } from './meeting-tables.ts';
 
 /** What is loaded, and what is different about it when the rows come out of a backup. */
 export interface LoadRequest extends PrepareInput {
@@ -95,6 +96,9 @@ export async function describeJob(stores: StoreProvider, input: LoadRequest): Pr
       { selection, definition, target: as, existing: found, match: how, decision: answer.decision, ...rows },
     ];
   });
+  // Rows of a backup may well go back to where they came from.
+  if (input.from === undefined) findings.push(...ontoThemselves(tables));
+  if (job.target.mode === 'replace') findings.push(...replacedTwice(tables));
   return { source, target, tables, findings };
 }
 

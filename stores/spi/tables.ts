@@ -59,6 +59,8 @@ export interface TableDefinition {
   readonly leaves: readonly LeafDefinition[];
   /** Version of this description's store, e.g. `postgres 18`. */
   readonly dialect: string;
+  /** Tells the running database from every other one, whatever name or address it is reached by. Absent: not known. */
+  readonly place?: string;
   /** Has a secondary unique or exclusion constraint (matters for the order of writes). */
   readonly hasSecondaryUnique: boolean;
   /** Properties of the table on the target that decide how it may be replaced; see planning/replace-strategy.ts. */

@@ -16,6 +16,15 @@ export async function serverVersion(session: Session): Promise<number> {
   return row?.version ?? 0;
 }
 
+/** A clone has the same system identifier, but was not started in the same microsecond. */
+async function placeOf(session: Session): Promise<string> {
+  const [row] = await session.query<{ readonly place: string }>(
+    `SELECT format('%s %s', extract(epoch FROM pg_postmaster_start_time()), oid) AS place
+       FROM pg_database WHERE datname = current_database()`,
+  );
+  return row?.place ?? '';
+}
+
 /** Describes each relation; a fixed number of statements, whatever the number of tables and leaves. */
 export async function describeRelations(
   session: Session,
@@ -24,6 +33,7 @@ export async function describeRelations(
   const oids = [...new Set(relations.map((relation) => relation.oid))];
   if (oids.length === 0) return new Map();
   const version = await serverVersion(session);
+  const place = await placeOf(session);
   const trees = await readMembers(session, oids);
   const all = membership(trees);
   const columns = await readColumns(session, oids);
@@ -45,6 +55,7 @@ export async function describeRelations(
         key,
         leaves: leavesOf(members),
         dialect: `postgres ${Math.floor(version / 10_000)}`,
+        place,
         hasSecondaryUnique: (uniques.get(relation.oid) ?? 0) > (key === null ? 0 : 1),
         hanging: hanging.get(relation.oid) ?? nothingHangs,
       };

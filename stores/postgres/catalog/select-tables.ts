@@ -29,7 +29,7 @@ export async function selectRelations(
   const matched: SelectedRelation[] = [];
   for (const selection of selections) {
     const relations = await matchRelations(session, selection.pattern);
-    if (relations.length === 0) findings.push(nothingMatches(selection));
+    if (relations.length === 0) findings.push(await nothingMatches(session, selection));
     matched.push(...relations.map((relation) => ({ selection, relation })));
   }
   const named = new Set(
@@ -54,11 +54,28 @@ function isWildcard(selection: TableSelection): boolean {
   return pattern.schema.hasWildcard || pattern.name.hasWildcard;
 }
 
-function nothingMatches(selection: TableSelection): PreflightFinding {
+async function nothingMatches(session: Session, selection: TableSelection): Promise<PreflightFinding> {
+  const { pattern } = selection;
   const message = isWildcard(selection)
-    ? `No table matches ${selection.pattern}, or the role may not see any.`
-    : `There is no table ${selection.pattern}.`;
-  return finding('source.tableMissing', selection.pattern, message);
+    ? `No table matches ${pattern}, or the role may not see any.`
+    : `There is no table ${pattern}.`;
+  const other = isWildcard(selection) ? null : await kindOfOther(session, pattern);
+  if (other === null) return finding('source.tableMissing', pattern, message);
+  const cure = 'Name the tables that it reads; only tables can be copied.';
+  return { ...finding('source.tableMissing', pattern, `${pattern} is a ${other}, not a table.`), cure };
+}
+
+/** What has the name instead; null where nothing has. */
+async function kindOfOther(session: Session, pattern: string): Promise<string | null> {
+  const { schema, name } = parsePattern(pattern);
+  const [row] = await session.query<{ readonly kind: string | null }>(
+    `SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table'
+              WHEN 'S' THEN 'sequence' WHEN 'i' THEN 'index' END AS kind
+       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname LIKE $1 AND c.relname LIKE $2 LIMIT 1`,
+    [schema.like, name.like],
+  );
+  return row?.kind ?? null;
 }
 
 /** Named columns that are not there, window columns too, and a filter that the server refuses. */
