@@ -3,7 +3,8 @@ import type { TableBuilder, TableDefinition, TableName, TableScript } from '../.
 import { readMembers } from '../catalog/leaves.ts';
 import { findRelations } from '../catalog/relations.ts';
 import type { Session, Sessions } from '../connection.ts';
-import { displayName, quoteIdent, quoteLiteral, quoteName } from '../identifiers.ts';
+import { displayName, quoteIdent, quoteLiteral } from '../identifiers.ts';
+import { analyzeTables } from '../load/analyze.ts';
 import { scriptComments, scriptForeignKeys, scriptStatistics, setSequences } from './after.ts';
 import { runScript } from './create.ts';
 import { listNotCarried } from './not-carried.ts';
@@ -22,10 +23,7 @@ export function createTableBuilder(sessions: Sessions): TableBuilder {
       sessions.use('complete', async (session) => {
         for (const statement of script.after) await session.query(statement);
       }),
-    analyze: (names) =>
-      sessions.use('analyze', async (session) => {
-        for (const name of names) await session.query(`ANALYZE ${quoteName(name)}`);
-      }),
+    analyze: (names) => analyzeTables(sessions, names),
   };
 }
 
