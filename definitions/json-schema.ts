@@ -44,7 +44,8 @@ export function storesJsonSchema(): JsonSchema {
   return storesSchema;
 }
 
-function schemaOf(shape: z.ZodType): JsonSchema {
+/** Of any shape, as people write it: with defaults, before references are filled in. */
+export function schemaOf(shape: z.ZodType): JsonSchema {
   return z.toJSONSchema(shape, {
     io: 'input',
     override: ({ jsonSchema }) => {
