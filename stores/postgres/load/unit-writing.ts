@@ -188,7 +188,10 @@ function asSuperseded(error: unknown, chunk: string): unknown {
   return error;
 }
 
-/** What the slices of a chunk add up to, by their ledger rows; throws when one is missing. */
+/**
+ * What the slices of a chunk add up to, by their ledger rows; throws when one is missing. They stand just before the
+ * `finish` in the plan, and by its key that is quick however many units the load has.
+ */
 async function sumOfSlices(session: Session, request: BeginWriting): Promise<LoadedUnit> {
   const { ref, unit } = request;
   const rows = await session.query<{
@@ -198,11 +201,11 @@ async function sumOfSlices(session: Session, request: BeginWriting): Promise<Loa
     bytes: string;
     digests: (string | null)[];
   }>(
-    `SELECT (SELECT count(*) FROM syncline.unit WHERE job = $1 AND load = $2 AND chunk = $3 AND kind = 'slice') AS planned,
+    `SELECT (SELECT count(*) FROM syncline.unit WHERE job = $1 AND load = $2 AND ordinal BETWEEN $4 AND $5 AND kind = 'slice') AS planned,
             count(*) AS done, coalesce(sum(rows), 0) AS rows, coalesce(sum(bytes), 0) AS bytes,
             coalesce(json_agg(digest), '[]') AS digests
        FROM syncline.ledger WHERE job = $1 AND load = $2 AND chunk = $3 AND slice > 0`,
-    [ref.job, ref.load, unit.chunk],
+    [ref.job, ref.load, unit.chunk, unit.firstOfChunk, unit.ordinal],
   );
   const sum = rows[0];
   if (sum === undefined || sum.planned !== sum.done) {

@@ -46,30 +46,45 @@ export async function createShadow(session: Session, facts: LeafFacts, shadow: s
   await session.query(statement.replace('CREATE TABLE ', 'CREATE TABLE IF NOT EXISTS '));
 }
 
-/** Margin for pages that another slice added to the table before we looked and we came to use. */
+/**
+ * Margins for pages that another slice added to the table before we looked and we came to use. The server adds up to
+ * 512 at once when many write; a small slice mostly gets the last page, and 1,024 would cost it more than its rows.
+ */
 const marginBlocks = 1_024;
+const smallMarginBlocks = 32;
+const smallSliceBytes = 8 * 1024 * 1024;
 
 export function createSliceWay(context: WayContext): Way {
   const { session, request } = context;
   const shadow = inSyncline(shadowName(request.ref, request.unit.chunk));
   let firstBlock = 0;
+  let blocksBefore = 0;
   let taken = 0;
+  const ownRowsFound = async (): Promise<number> => {
+    const found = await session.query<{ rows: string }>(
+      `SELECT count(*) AS rows FROM ${ownRows(shadow, firstBlock)}`,
+    );
+    return Number(found[0]?.rows ?? 0);
+  };
   return {
     async fill(rows: RowStream) {
       const size = await session.query<{ blocks: string }>(
         `SELECT pg_relation_size('${shadow.replaceAll("'", "''")}'::regclass) / current_setting('block_size')::bigint AS blocks`,
       );
-      firstBlock = Math.max(0, Number(size[0]?.blocks ?? 0) - marginBlocks);
+      blocksBefore = Number(size[0]?.blocks ?? 0);
       taken = await copyRows(context, { into: shadow, rows, freeze: false });
       return taken;
     },
     async build() {
-      if (request.verify === 'none' || firstBlock === 0) return;
-      // Rows of ours below the margin: scan it all rather than miss them.
-      const found = await session.query<{ rows: string }>(
-        `SELECT count(*) AS rows FROM ${ownRows(shadow, firstBlock)}`,
-      );
-      if (Number(found[0]?.rows ?? 0) !== taken) firstBlock = 0;
+      if (request.verify === 'none') return;
+      // Rows of ours may lie below a margin: look further back, in the end at all, rather than miss them.
+      const margins =
+        request.unit.bytes < smallSliceBytes ? [smallMarginBlocks, marginBlocks] : [marginBlocks];
+      for (const margin of margins) {
+        firstBlock = Math.max(0, blocksBefore - margin);
+        if (firstBlock === 0 || (await ownRowsFound()) === taken) return;
+      }
+      firstBlock = 0;
     },
     scan: () => ownRows(shadow, firstBlock),
     publish: () => Promise.resolve(),
