@@ -1,6 +1,7 @@
 import { SynclineError } from '../definitions/errors.ts';
 import { interpolate, type Surroundings } from '../definitions/interpolation.ts';
 import type { StoreEntry, StoresFile } from '../definitions/stores-file.ts';
+import { openArtifact } from '../stores/artifact/open-artifact.ts';
 import { storeModules } from '../stores/registry.ts';
 import type { Store, StoreModule, StoreProvider } from '../stores/spi/store.ts';
 import { processSurroundings } from './config.ts';
@@ -34,9 +35,13 @@ interface ReadyStore {
   readonly missing: readonly string[];
 }
 
+/** Few jobs run at a time; the one asked for longest ago is opened again. */
+const artifactsHeld = 16;
+
 class LazyStores implements StoreProvider {
   private readonly entries: ReadonlyMap<string, ReadyStore>;
   private readonly open = new Map<string, Store>();
+  private readonly artifacts = new Map<string, Store>();
 
   constructor(entries: ReadonlyMap<string, ReadyStore>) {
     this.entries = entries;
@@ -59,11 +64,15 @@ class LazyStores implements StoreProvider {
     return store;
   }
 
-  artifact(name: string): Store {
-    const store = this.get(name);
-    throw new SynclineError('store.unsupported', `Store ${store.name} (${store.kind}) keeps no backups.`, {
-      details: { store: name },
-    });
+  artifact(name: string, address: { readonly path: string; readonly backup: string | null }): Store {
+    const key = JSON.stringify([name, address.path, address.backup]);
+    // What was read of a backup is remembered there, and an activity asks for it unit by unit.
+    const artifact = this.artifacts.get(key) ?? openArtifact(this.get(name), address);
+    this.artifacts.delete(key);
+    this.artifacts.set(key, artifact);
+    const oldest = this.artifacts.keys().next().value;
+    if (this.artifacts.size > artifactsHeld && oldest !== undefined) this.artifacts.delete(oldest);
+    return artifact;
   }
 
   names(): readonly string[] {
@@ -73,6 +82,7 @@ class LazyStores implements StoreProvider {
   async closeAll(): Promise<void> {
     const stores = [...this.open.values()];
     this.open.clear();
+    this.artifacts.clear();
     await Promise.all(stores.map((store) => store.close()));
   }
 }

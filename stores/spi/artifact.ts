@@ -35,6 +35,8 @@ export interface BackupSummary {
   readonly consistency: 'chunk' | 'snapshot';
   /** Window of each table that has one. */
   readonly windows: readonly { readonly table: string; readonly window: WindowFilter }[];
+  /** Units that were set aside when it was made: their chunks are not in it. Absent: none. */
+  readonly skippedUnits?: number;
 }
 
 /** One object that a backup needs, in the order of their ordinals (from 1). Data first, then pages and schema. */
@@ -98,7 +100,7 @@ export interface BeginBackup {
 
 export interface BackupTable {
   readonly definition: TableDefinition;
-  /** How to build it under its own name. */
+  /** How to build it under its own name; with its recipe (`scriptToKeep`) it can be restored under others too. */
   readonly script: TableScript;
 }
 

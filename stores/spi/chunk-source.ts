@@ -144,8 +144,8 @@ export interface UnitReading {
   rows(): RowStream;
   /** After the stream ended: rows and payload bytes that left the source (from COPY's own tag). */
   copied(): Promise<{ readonly rows: number; readonly bytes: number }>;
-  /** Digest of exactly the copied rows, under the same snapshot. */
-  digest(): Promise<Digest>;
+  /** Digest of exactly the copied rows, under the same snapshot; null of a backup that was made without. */
+  digest(): Promise<Digest | null>;
   /** What the source says beforehand of the rows to come (a backup knows); null where only reading tells. */
   readonly announced?: {
     readonly rows: number;

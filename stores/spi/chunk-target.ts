@@ -74,16 +74,17 @@ export interface ChunkTarget {
 /** One unit being written in one open transaction. Use: write, build, digest/count, commit; abort at any time. */
 export interface UnitWriting {
   /**
-   * Consumes the stream with back-pressure; resolves when the server has taken all rows. `kept`: how many of them will
+   * Consumes the stream with back-pressure; resolves when the server has taken all rows. `rows`: null where the target
+   * cannot count them in this stream. `kept`: how many of them will
    * be visible, where the target leaves some out (`TablePlan.filteredOnTarget`); absent: all of them.
    */
-  write(rows: RowStream): Promise<{ readonly rows: number; readonly kept?: number }>;
+  write(rows: RowStream): Promise<{ readonly rows: number | null; readonly kept?: number }>;
   /** Keys, indexes and constraints of the fresh table. Nothing to do for most strategies. */
   build(): Promise<void>;
-  /** Rows there now, by a scan, before they become visible. */
-  count(): Promise<number>;
-  /** Digest of exactly the rows written, before they become visible. */
-  digest(): Promise<Digest>;
+  /** Rows there now, by a scan, before they become visible; null where the target cannot count. */
+  count(): Promise<number | null>;
+  /** Digest of exactly the rows written, before they become visible; null where the target cannot read rows. */
+  digest(): Promise<Digest | null>;
   /**
    * Makes the rows visible together with the ledger row. A blocked swap is retried inside (short lock waits,
    * without loading again) until the signal aborts; then `target.swapBlocked`.

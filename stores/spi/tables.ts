@@ -111,12 +111,19 @@ export interface TableScript {
   readonly after: readonly string[];
   /** What is not rebuilt, one sentence each (triggers, policies, grants, …). */
   readonly notCarried: readonly string[];
+  /**
+   * What a builder of the same dialect writes the statements from, under whatever name `table` says; opaque to all
+   * others. A script with a recipe and no statements at all is to be written first, by whoever runs it.
+   */
+  readonly recipe?: string;
 }
 
 /** Capability: creates tables from the source's catalogue. */
 export interface TableBuilder {
   /** Source side: the script that rebuilds `table` under the name `as` (partitions keep or derive their names). */
   script(table: TableDefinition, as: TableName): Promise<TableScript>;
+  /** Source side: the script under the table's own name with its recipe, to be kept and run elsewhere under any name. */
+  scriptToKeep?(table: TableDefinition): Promise<TableScript>;
   /** Target side: runs `before` and `shape` in one transaction. An existing table or partition is left as it is. */
   create(script: TableScript): Promise<void>;
   /** Target side: runs `after`. Repeating changes nothing. */

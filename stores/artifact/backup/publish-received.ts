@@ -1,0 +1,66 @@
+import type { Readable } from 'node:stream';
+import { SynclineError } from '../../../definitions/errors.ts';
+import type { BackupSummary } from '../../spi/artifact.ts';
+import type { Artifact } from '../artifact.ts';
+import { readReceipt, type ReceiptContent } from '../load/receipts.ts';
+import { manifestKey } from '../objects/layout.ts';
+import { collect, inGroups, mapEach } from '../objects/place.ts';
+import { endLoad } from './end-load.ts';
+import { type Manifest, parseManifest, summaryOf } from './manifest.ts';
+import { PublishedBackup } from './published-backup.ts';
+import { SeenObjects, unitsDone } from './units-done.ts';
+
+const maxManifestBytes = 64 * 1024 * 1024;
+
+/**
+ * Takes over the manifest of another place, byte by byte, after everything it names has arrived. Without the key the
+ * pages cannot be read and the seal cannot be held against it: such a place keeps backups and cannot vouch for them, so
+ * it is refused.
+ */
+export async function publishReceived(
+  artifact: Artifact,
+  backup: string,
+  bytes: Readable,
+): Promise<BackupSummary> {
+  const { place } = artifact;
+  const content = await collect(bytes, maxManifestBytes, place.full(manifestKey(backup)));
+  const manifest = parseManifest(content, { place, backup });
+  const seen = await SeenObjects.of(place);
+  await expectReceipts(artifact, manifest, seen);
+  const published = PublishedBackup.of(place, manifest);
+  await published.verify();
+  for await (const entry of published.entries(0, published.entryCount)) seen.expect(place, entry.held.object);
+  await place.writeSmall(manifestKey(backup), content);
+  await endLoad(artifact, backup);
+  artifact.forgetRemembered(backup);
+  return summaryOf(manifest);
+}
+
+/** One object each, and none set aside: a backup that lacks one is no backup. */
+async function expectReceipts(artifact: Artifact, manifest: Manifest, seen: SeenObjects): Promise<void> {
+  const underWay = artifact.underWay(manifest.backup);
+  const received = new Map<string, ReceiptContent['object']>();
+  for await (const group of inGroups(unitsDone(artifact, underWay, seen), 1_000)) {
+    if (group.some(({ receipt }) => receipt === null)) throw incomplete(artifact, manifest);
+    const contents = await mapEach(group, ({ receipt }) =>
+      receipt === null ? Promise.resolve(null) : readReceipt(artifact.place, receipt),
+    );
+    for (const content of contents) if (content !== null) received.set(content.object.key, content.object);
+  }
+  const entries = manifest.pages.reduce((sum, page) => sum + page.entries, 0);
+  const own = [...manifest.pages, manifest.schema];
+  const isWhole =
+    received.size === entries + own.length &&
+    own.every(({ key, storedBytes, sha256 }) => {
+      const object = received.get(key);
+      return object?.storedBytes === storedBytes && object.sha256 === sha256;
+    });
+  if (!isWhole) throw incomplete(artifact, manifest);
+}
+
+function incomplete({ place }: Artifact, { backup }: Manifest): SynclineError {
+  return new SynclineError(
+    'artifact.missing',
+    `Backup ${backup} has not arrived whole at ${place.path} of store ${place.store}: it is not published there.`,
+  );
+}
