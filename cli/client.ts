@@ -1,56 +1,21 @@
-import type { WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import type { WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
 import type { JobInput, JobResult } from '../definitions/contracts/jobs.ts';
-import { jobKinds, type JobKind, type ResolvedJob } from '../definitions/contracts/job.ts';
+import type { ResolvedJob } from '../definitions/contracts/job.ts';
 import type { LaunchInput, LaunchResult } from '../definitions/contracts/launch.ts';
 import {
   launcherIdOf,
   searchAttributes,
   searchAttributeTypes,
-  workflowIdOf,
   workflowTypes,
 } from '../definitions/contracts/names.ts';
 import { SynclineError } from '../definitions/errors.ts';
 import type { TemporalAccess } from '../worker/connection.ts';
 import { ensureSearchAttributes } from '../worker/search-attributes.ts';
+import { addressOf, describeJob, type JobAddress } from './job-address.ts';
 import type { SubmittableJob } from './job-files.ts';
-import { notFound, translated } from './temporal-errors.ts';
-
-/** A job by name: `trades` or `copy/trades`. */
-export interface JobAddress {
-  readonly kind: JobKind;
-  readonly name: string;
-  readonly workflowId: string;
-}
-
-export function jobAddress(text: string): JobAddress {
-  const kind = jobKinds.find((one) => text.startsWith(`${one}/`)) ?? 'copy';
-  const name = text.startsWith(`${kind}/`) ? text.slice(kind.length + 1) : text;
-  return { kind, name, workflowId: workflowIdOf(kind, name) };
-}
-
-/** The latest run of a job; null when it never ran, or so long ago that Temporal forgot it. */
-export async function describeJob(
-  access: TemporalAccess,
-  address: JobAddress,
-): Promise<WorkflowExecutionDescription | null> {
-  try {
-    return await access.client.workflow.getHandle(address.workflowId).describe();
-  } catch (error) {
-    const known = translated(error, { target: access.target, job: address.name });
-    if (known instanceof SynclineError && known.code === 'job.notFound') return null;
-    throw known;
-  }
-}
-
-export async function describeExisting(
-  access: TemporalAccess,
-  address: JobAddress,
-): Promise<WorkflowExecutionDescription> {
-  const description = await describeJob(access, address);
-  if (description === null) throw notFound(address.name, access.target);
-  return description;
-}
+import type { SiteQueues } from './sites.ts';
+import { translated } from './temporal-errors.ts';
 
 /** A submitted run. `result` follows continue-as-new. */
 export interface Submitted {
@@ -68,15 +33,16 @@ export interface Submitted {
  */
 export async function submit(access: TemporalAccess, submittable: SubmittableJob): Promise<Submitted> {
   const { job } = submittable;
-  const address = jobAddress(`${job.kind}/${job.name}`);
+  const address = addressOf(job.kind, job.name);
   await ensureSearchAttributes({ connection: access.connection, namespace: access.target.namespace });
   const description = await describeJob(access, address);
   if (description?.status.name === 'RUNNING') {
     if ((job.schedule?.overlap ?? 'skip') === 'skip') throw alreadyRunning(job.name);
     return await submitBehind(access, address, submittable);
   }
-  const { definitionHash } = submittable;
-  return await start(access, address, inputOf(job, { definitionHash, intent: 'run' }));
+  const { definitionHash, queues } = submittable;
+  const input = inputOf(job, { definitionHash, intent: 'run', queues });
+  return await start(access, address, { input, taskQueue: access.target.taskQueue });
 }
 
 export function alreadyRunning(name: string): SynclineError {
@@ -86,9 +52,15 @@ export function alreadyRunning(name: string): SynclineError {
 /** The argument of the job's workflow. */
 export function inputOf(
   job: ResolvedJob,
-  rest: Pick<JobInput, 'definitionHash' | 'intent' | 'scheduledTime'>,
+  {
+    queues,
+    ...rest
+  }: Pick<JobInput, 'definitionHash' | 'intent' | 'scheduledTime'> & {
+    readonly queues?: SiteQueues | undefined;
+  },
 ): JobInput {
-  return job.kind === 'copy' ? { job, ...rest } : { job, ...rest };
+  if (job.kind === 'copy') return { job, ...rest };
+  return { job, ...rest, ...(queues === undefined ? {} : { queues }) };
 }
 
 /** From where to where, by the names of the stores. */
@@ -98,11 +70,16 @@ export function routeOf(job: ResolvedJob): string {
   return stops.filter((stop) => stop !== undefined).join(' to ');
 }
 
+export interface Start {
+  readonly input: JobInput;
+  readonly taskQueue: string;
+}
+
 /** One run at a time by the workflow id: two starts at once cannot both win. */
 export async function start(
   access: TemporalAccess,
   address: JobAddress,
-  input: JobInput,
+  { input, taskQueue }: Start,
 ): Promise<Submitted> {
   const { client, target } = access;
   try {
@@ -111,7 +88,7 @@ export async function start(
       workflowIdConflictPolicy: 'FAIL',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
       args: [input],
-      ...startOptions(target.taskQueue, input),
+      ...startOptions(taskQueue, input),
     });
     return {
       address,
@@ -128,14 +105,19 @@ export async function start(
   }
 }
 
+export function launchInputOf({ job, definitionHash, queues }: SubmittableJob): LaunchInput {
+  return { job, definitionHash, ...(queues === undefined ? {} : { queues }) };
+}
+
 /** The launcher knows the rules `buffer` and `cancel`; the schedule uses the same one. */
 async function submitBehind(
   access: TemporalAccess,
   address: JobAddress,
-  { job, definitionHash }: SubmittableJob,
+  submittable: SubmittableJob,
 ): Promise<Submitted> {
   const { client, target } = access;
-  const input: LaunchInput = { job, definitionHash };
+  const { job } = submittable;
+  const input = launchInputOf(submittable);
   const workflowId = `${launcherIdOf(job.kind, job.name)}-${new Date().toISOString()}`;
   const handle: WorkflowHandle = await client.workflow.start(workflowTypes.launch, {
     workflowId,

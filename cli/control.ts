@@ -2,8 +2,8 @@ import type { UpdateDefinition } from '@temporalio/common';
 import type { ControlAnswer } from '../definitions/contracts/control.ts';
 import { SynclineError } from '../definitions/errors.ts';
 import type { TemporalAccess } from '../worker/connection.ts';
-import { describeExisting, type JobAddress, jobAddress } from './client.ts';
 import type { CommandContext } from './context.ts';
+import { describeExisting, findJob, type JobAddress } from './job-address.ts';
 import { translated } from './temporal-errors.ts';
 import { requireWorker } from './workers.ts';
 
@@ -15,8 +15,15 @@ export interface Control<Args extends [] | [object]> {
   readonly args: Args;
 }
 
-export async function isRunning(access: TemporalAccess, address: JobAddress): Promise<boolean> {
-  return (await describeExisting(access, address)).status.name === 'RUNNING';
+export interface Whereabouts {
+  readonly running: boolean;
+  /** Where its workers are: the operator's syncline.yaml may be that of another site. */
+  readonly taskQueue: string;
+}
+
+export async function whereabouts(access: TemporalAccess, address: JobAddress): Promise<Whereabouts> {
+  const { status, taskQueue } = await describeExisting(access, address);
+  return { running: status.name === 'RUNNING', taskQueue };
 }
 
 /**
@@ -29,30 +36,31 @@ export async function control<Args extends [] | [object]>(
   order: Control<Args>,
 ): Promise<undefined> {
   const access = await context.temporal();
-  const address = jobAddress(name);
-  if (!(await isRunning(access, address))) {
+  const address = await findJob(access, name);
+  const { running, taskQueue } = await whereabouts(access, address);
+  if (!running) {
     throw new SynclineError(
       'job.refused',
       `The job "${address.name}" is not running; \`syncline run FILE\` starts it.`,
     );
   }
-  report(context, address, await sendUpdate(access, address, order));
+  report(context, address, await sendUpdate(access, address, { ...order, taskQueue }));
   return undefined;
 }
 
 export async function sendUpdate<Args extends [] | [object]>(
   access: TemporalAccess,
   address: JobAddress,
-  { update, args }: Control<Args>,
+  { update, args, taskQueue }: Control<Args> & Pick<Whereabouts, 'taskQueue'>,
 ): Promise<ControlAnswer> {
-  await requireWorker(access);
+  await requireWorker(access, taskQueue);
   const handle = access.client.workflow.getHandle(address.workflowId);
   try {
     return await access.connection.withDeadline(Date.now() + answerTimeoutMs, () =>
       handle.executeUpdate<ControlAnswer, [object]>(update.name, { args: args as [object] }),
     );
   } catch (error) {
-    throw translated(error, { target: access.target, job: address.name });
+    throw translated(error, { target: { ...access.target, taskQueue }, job: address.name });
   }
 }
 

@@ -1,13 +1,17 @@
 import type { Payload } from '@temporalio/common';
 import { defaultPayloadConverter } from '@temporalio/common';
-import type { CopyInput } from '../definitions/contracts/copy.ts';
+import type { JobInput } from '../definitions/contracts/jobs.ts';
 import type { TemporalAccess } from '../worker/connection.ts';
-import { describeExisting, type JobAddress } from './client.ts';
+import { inputOf, type Start } from './client.ts';
+import { describeExisting, type JobAddress } from './job-address.ts';
 import { notFound } from './temporal-errors.ts';
 
-/** The definition that the latest run was started with: from its history, so no file is needed. */
-export async function inputOfLatestRun(access: TemporalAccess, address: JobAddress): Promise<CopyInput> {
-  const { runId } = await describeExisting(access, address);
+/**
+ * What the latest run was started with, and where: from its history, so no file is needed, and an operator at another
+ * site starts it again where it ran.
+ */
+export async function latestStart(access: TemporalAccess, address: JobAddress): Promise<Start> {
+  const { runId, taskQueue } = await describeExisting(access, address);
   const { history } = await access.connection.workflowService.getWorkflowExecutionHistory({
     namespace: access.target.namespace,
     execution: { workflowId: address.workflowId, runId },
@@ -16,5 +20,12 @@ export async function inputOfLatestRun(access: TemporalAccess, address: JobAddre
   const attributes = history?.events?.[0]?.workflowExecutionStartedEventAttributes;
   const payload = attributes?.input?.payloads?.[0] as Payload | undefined;
   if (payload === undefined) throw notFound(address.name, access.target);
-  return defaultPayloadConverter.fromPayload<CopyInput>(payload);
+  return { input: defaultPayloadConverter.fromPayload<JobInput>(payload), taskQueue };
+}
+
+/** The same job again for another purpose; nothing of how far it had come is carried over. */
+export function againFor(intent: JobInput['intent'], { input, taskQueue }: Start): Start {
+  const { job, definitionHash } = input;
+  const queues = 'queues' in input ? input.queues : undefined;
+  return { input: inputOf(job, { definitionHash, intent, queues }), taskQueue };
 }

@@ -4,11 +4,15 @@ import { type Diagnostic, renderDiagnostic } from '../definitions/diagnostics.ts
 import { SynclineError } from '../definitions/errors.ts';
 import { type JobFile, parseJobFiles } from '../definitions/parse.ts';
 import { definitionHash, resolveJob } from '../definitions/resolve.ts';
+import type { StoresFile } from '../definitions/stores-file.ts';
+import { queuesOf, type SiteQueues } from './sites.ts';
 
 export interface SubmittableJob {
   readonly file: string;
   readonly job: ResolvedJob;
   readonly definitionHash: string;
+  /** Which workers its stages go to, by the submitter's syncline.yaml. */
+  readonly queues?: SiteQueues;
 }
 
 /** Every fault of every file, found before anything was done. */
@@ -32,6 +36,17 @@ export function readJobFiles(paths: readonly string[]): SubmittableJob[] {
   return jobs.map((parsed) => {
     const job = resolveJob(parsed);
     return { file: parsed.file, job, definitionHash: definitionHash(job) };
+  });
+}
+
+/** The same, ready to be submitted. Errors: also `definition.missingSecret`. */
+export function readSubmittableJobs(
+  paths: readonly string[],
+  config: Pick<StoresFile, 'stores'>,
+): SubmittableJob[] {
+  return readJobFiles(paths).map((one) => {
+    const queues = queuesOf(one.job, config);
+    return queues === undefined ? one : { ...one, queues };
   });
 }
 

@@ -1,18 +1,25 @@
 import type { WorkflowExecutionDescription } from '@temporalio/client';
 import type { JobResult } from '../definitions/contracts/jobs.ts';
+import type { BackupStage } from '../definitions/contracts/job.ts';
 import { messageNames, searchAttributes } from '../definitions/contracts/names.ts';
 import type { JobPhase, JobState, JobStatus } from '../definitions/contracts/status.ts';
 import { skippedReason } from '../planning/progress.ts';
 import type { LedgerTotals } from '../stores/spi/load-ledger.ts';
 import type { TemporalAccess } from '../worker/connection.ts';
-import { describeExisting, type JobAddress } from './client.ts';
-import { type Outcome, outcomeOf } from './outcome.ts';
+import { attribute, describeExisting, type JobAddress } from './job-address.ts';
+import { type Outcome, outcomeOf, skippedUnits } from './outcome.ts';
 import { translated } from './temporal-errors.ts';
 import { hasWorker } from './workers.ts';
 
 /** What the ledger on the target knows of the latest load; null when it cannot be asked. */
 export type AskLedger = () => Promise<
-  (LedgerTotals & { readonly units: number; readonly plannedBytes: number }) | null
+  | (LedgerTotals & {
+      readonly units: number;
+      readonly plannedBytes: number;
+      /** Which stage they speak of; absent for a kind without stages. */
+      readonly stage?: BackupStage;
+    })
+  | null
 >;
 
 const queryTimeoutMs = 5_000;
@@ -29,12 +36,14 @@ export async function readStatus(
   const description = await describeExisting(access, address);
   const running = description.status.name === 'RUNNING';
   const ended = running ? null : await endOf(access, address, description);
-  const answered = (await hasWorker(access)) ? await queryStatus(access, address) : null;
+  const answered = (await hasWorker(access, description.taskQueue))
+    ? await queryStatus(access, address)
+    : null;
   if (answered !== null) return ended === null ? answered : withEnd(answered, description, ended);
   if (ended?.kind === 'result') return ofResult(description, ended.result, address);
   const status = ofLedger(description, address, await askLedger());
   if (ended !== null) return withEnd(status, description, ended);
-  const reason = `No worker answers on task queue "${access.target.taskQueue}"; this is what the ledger says.`;
+  const reason = `No worker answers on task queue "${description.taskQueue}"; this is what the ledger says.`;
   return { ...status, needsAttention: true, reason, reasonCode: 'job.noWorker' };
 }
 
@@ -85,17 +94,20 @@ function ofResult(
   address: JobAddress,
 ): JobStatus {
   const { chunks, rows, bytes, state } = result;
+  const stages = 'stages' in result ? result.stages : undefined;
+  const skipped = skippedUnits(result);
   return {
     ...blank(description, address),
     phase: state,
     state,
-    needsAttention: chunks.skipped > 0,
-    reason: chunks.skipped > 0 ? skippedReason(address.name, chunks.skipped) : null,
+    needsAttention: skipped > 0,
+    reason: skipped > 0 ? skippedReason(address.name, skipped) : null,
     chunks: { ...chunks, inFlight: 0 },
     rows: { read: rows, written: rows, skipped: 0 },
     bytes,
     plannedBytes: bytes,
     endedAt: description.closeTime?.toISOString() ?? null,
+    ...(stages === undefined ? {} : { stages }),
   };
 }
 
@@ -106,13 +118,14 @@ function ofLedger(
 ): JobStatus {
   const status = blank(description, address);
   if (totals === null) return status;
-  const { units, unitsDone, unitsSkipped, rows, rowsHidden, bytes, plannedBytes } = totals;
+  const { units, unitsDone, unitsSkipped, rows, rowsHidden, bytes, plannedBytes, stage } = totals;
   return {
     ...status,
     chunks: { total: units, done: unitsDone, skipped: unitsSkipped, inFlight: 0 },
     rows: { read: rows + rowsHidden, written: rows, skipped: rowsHidden },
     bytes,
     plannedBytes,
+    ...(stage === undefined ? {} : { stage }),
   };
 }
 
@@ -138,13 +151,4 @@ function blank(description: WorkflowExecutionDescription, { name, kind }: JobAdd
     endedAt: null,
     onFailure: { mode: 'slow', attempts: 0 },
   };
-}
-
-/** Of any execution, as text; undefined where it was not set. */
-export function attribute(
-  description: Pick<WorkflowExecutionDescription, 'typedSearchAttributes'>,
-  name: string,
-): string | undefined {
-  const found = description.typedSearchAttributes.getAll().find(({ key }) => key.name === name);
-  return found === undefined ? undefined : String(found.value);
 }

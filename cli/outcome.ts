@@ -20,6 +20,12 @@ export type Outcome =
     }
   | { readonly kind: 'ended'; readonly message: string };
 
+/** Over all stages, where there are any. */
+export function skippedUnits(result: JobResult): number {
+  if (!('stages' in result)) return result.chunks.skipped;
+  return result.stages.reduce((sum, { chunks }) => sum + chunks.skipped, 0);
+}
+
 /** Waits for the end. Rejects only when Temporal does not answer. */
 export async function outcomeOf(result: Promise<JobResult | null>): Promise<Outcome> {
   try {

@@ -1,6 +1,6 @@
 import type { temporal } from '@temporalio/proto';
 import type { TemporalAccess } from '../worker/connection.ts';
-import { describeExisting, type JobAddress } from './client.ts';
+import { describeExisting, type JobAddress } from './job-address.ts';
 import { queryStatus } from './job-status.ts';
 
 /** What has failed at least once and is tried again. */

@@ -13,11 +13,10 @@ import type {
   ResolvedJob,
   ResolvedSchedule,
 } from '../definitions/contracts/job.ts';
-import type { LaunchInput } from '../definitions/contracts/launch.ts';
 import { launcherIdOf, scheduleIdOf, workflowTypes } from '../definitions/contracts/names.ts';
 import { canonicalJson } from '../definitions/resolve.ts';
 import type { TemporalAccess } from '../worker/connection.ts';
-import { startOptions } from './client.ts';
+import { launchInputOf, startOptions } from './client.ts';
 import type { SubmittableJob } from './job-files.ts';
 
 /** `none`: the job has no schedule, before and after. `removed`: it had one that the file no longer names. */
@@ -43,7 +42,9 @@ export async function applySchedule(access: TemporalAccess, submittable: Submitt
     return { outcome: 'created', drifted: false, nextRunAt: await seal(access, job, options) };
   }
   const drifted = sealOf(existing) !== null && sealOf(existing) !== fingerprint(existing);
-  const meant = existing.action.memo?.['definitionHash'] === submittable.definitionHash;
+  const meant =
+    existing.action.memo?.['definitionHash'] === submittable.definitionHash &&
+    queuesText(existing.action.args?.[0]) === queuesText(submittable);
   const sameQueue = existing.action.taskQueue === access.target.taskQueue;
   if (meant && sameQueue && sealOf(existing) === fingerprint(existing)) {
     return { outcome: 'unchanged', drifted: false, nextRunAt: nextRunOf(existing) };
@@ -67,6 +68,11 @@ async function seal(
   const memo = { ...action.memo, [sealKey]: fingerprint(made) };
   await handle.update(() => ({ spec, policies, state, action: { ...action, memo } }));
   return nextRunOf(made);
+}
+
+/** Not part of the definition: they come from syncline.yaml. */
+function queuesText(input: unknown): string {
+  return canonicalJson((input as { readonly queues?: unknown } | undefined)?.queues ?? {});
 }
 
 const sealKey = 'appliedSchedule';
@@ -105,11 +111,12 @@ const overlapPolicies: Readonly<Record<OverlapRule, ScheduleOverlapPolicy>> = {
 };
 
 function scheduleOptions(
-  { job, definitionHash }: SubmittableJob,
+  submittable: SubmittableJob,
   schedule: ResolvedSchedule,
   taskQueue: string,
 ): ScheduleOptions<Launch> {
-  const input: LaunchInput = { job, definitionHash };
+  const { job, definitionHash } = submittable;
+  const input = launchInputOf(submittable);
   const { typedSearchAttributes, memo, staticSummary } = startOptions(taskQueue, input);
   return {
     scheduleId: scheduleIdOf(job.kind, job.name),

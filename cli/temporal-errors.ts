@@ -46,7 +46,7 @@ export function notFound(job: string, target: TemporalTarget): SynclineError {
   return new SynclineError('job.notFound', `There is no job "${job}" in namespace "${target.namespace}".`);
 }
 
-export function noWorker({ taskQueue }: TemporalTarget): SynclineError {
+export function noWorker({ taskQueue }: Pick<TemporalTarget, 'taskQueue'>): SynclineError {
   return new SynclineError('job.noWorker', `No worker answers on task queue "${taskQueue}".`, {
     details: { taskQueue },
   });

@@ -4,7 +4,8 @@ import type { LoadHeartbeat } from '../definitions/contracts/copy.ts';
 import type { JobStatus } from '../definitions/contracts/status.ts';
 import { errorTable } from '../definitions/errors.ts';
 import type { TemporalAccess } from '../worker/connection.ts';
-import type { JobAddress, Submitted } from './client.ts';
+import type { Submitted } from './client.ts';
+import type { JobAddress } from './job-address.ts';
 import { queryStatus } from './job-status.ts';
 import { type Outcome, outcomeOf } from './outcome.ts';
 import type { ProgressSample } from './render/progress.ts';
@@ -68,6 +69,7 @@ class Sampler {
   private foundStopped: (outcome: Outcome) => void = () => undefined;
   private readonly access: TemporalAccess;
   private readonly watching: Watching;
+  private stage: { readonly steps: number; readonly sinceMs: number } | null = null;
 
   constructor(access: TemporalAccess, watching: Watching) {
     this.access = access;
@@ -98,7 +100,17 @@ class Sampler {
     this.status = status;
     if (status.state === 'stopped') this.foundStopped(stoppedOutcome(status));
     const inFlight = await heartbeats(this.access, address);
-    onSample({ atMs: Date.now(), status, inFlight });
+    onSample({ atMs: Date.now(), status, inFlight, ...this.stageSince(status) });
+  }
+
+  /** The first stage seen may have begun before anybody watched; any later one begins when it is first seen. */
+  private stageSince({ stage, stages = [], startedAt }: JobStatus): Pick<ProgressSample, 'stageSinceMs'> {
+    if (stage === undefined) return {};
+    const steps = stages.filter(({ state }) => state === 'done').length;
+    if (this.stage === null)
+      this.stage = { steps, sinceMs: steps === 0 ? Date.parse(startedAt) : Date.now() };
+    else if (this.stage.steps !== steps) this.stage = { steps, sinceMs: Date.now() };
+    return { stageSinceMs: this.stage.sinceMs };
   }
 }
 

@@ -17,20 +17,27 @@ export interface Pollers {
   readonly activity: readonly string[];
 }
 
-/** Who polls the task queue. A worker killed within the last minute may still be listed. */
-export async function pollersOf(access: TemporalAccess): Promise<Pollers> {
-  const [workflow, activity] = await Promise.all([pollers(access, 'workflow'), pollers(access, 'activity')]);
+/** Who polls a task queue. A worker killed within the last minute may still be listed. */
+export async function pollersOf(
+  access: TemporalAccess,
+  taskQueue = access.target.taskQueue,
+): Promise<Pollers> {
+  const [workflow, activity] = await Promise.all([
+    pollers(access, taskQueue, 'workflow'),
+    pollers(access, taskQueue, 'activity'),
+  ]);
   return { workflow, activity };
 }
 
 async function pollers(
   { connection, target }: TemporalAccess,
+  taskQueue: string,
   type: keyof typeof queueTypes,
 ): Promise<readonly string[]> {
   const answer = await connection.withDeadline(Date.now() + 5_000, () =>
     connection.workflowService.describeTaskQueue({
       namespace: target.namespace,
-      taskQueue: { name: target.taskQueue },
+      taskQueue: { name: taskQueue },
       taskQueueType: queueTypes[type],
     }),
   );
@@ -40,11 +47,20 @@ async function pollers(
     .map(({ identity }) => identity ?? '');
 }
 
-export async function hasWorker(access: TemporalAccess): Promise<boolean> {
-  return (await pollersOf(access)).workflow.length > 0;
+export async function hasWorker(access: TemporalAccess, taskQueue?: string): Promise<boolean> {
+  return (await pollersOf(access, taskQueue)).workflow.length > 0;
+}
+
+/** Those of the queues that nobody takes activities from. */
+export async function idleQueues(access: TemporalAccess, queues: Iterable<string>): Promise<string[]> {
+  const idle: string[] = [];
+  for (const queue of new Set(queues)) {
+    if ((await pollersOf(access, queue)).activity.length === 0) idle.push(queue);
+  }
+  return idle;
 }
 
 /** Errors: `job.noWorker`. */
-export async function requireWorker(access: TemporalAccess): Promise<void> {
-  if (!(await hasWorker(access))) throw noWorker(access.target);
+export async function requireWorker(access: TemporalAccess, taskQueue: string): Promise<void> {
+  if (!(await hasWorker(access, taskQueue))) throw noWorker({ taskQueue });
 }

@@ -6,6 +6,16 @@ export function restorePlace(job: Pick<ResolvedBackupRestoreJob, 'backup' | 'tra
   return { store, path };
 }
 
+/** Where the plan and the receipts of a stage are kept: beside what it writes. `path` is null in a database. */
+export function storeOfPlan(
+  job: ResolvedBackupRestoreJob,
+  stage: BackupStage,
+): { readonly store: string; readonly path: string | null } {
+  if (stage === 'backup') return job.backup;
+  if (stage === 'transfer') return job.transfer ?? job.backup;
+  return { store: job.restore?.store ?? restorePlace(job).store, path: null };
+}
+
 /**
  * The store near which a stage runs: rows are read and written where the database is, and objects are sent from where
  * they lie. A site therefore needs no connection to the database of the other.

@@ -58,13 +58,14 @@ async function startUnlessTaken(
   input: LaunchInput,
   workflowId: string,
 ): Promise<ChildWorkflowHandle<JobWorkflow> | null> {
-  const { job, definitionHash, scheduledTime } = input;
+  const { job, definitionHash, scheduledTime, queues } = input;
   const rest = {
     definitionHash,
     intent: 'run',
     ...(scheduledTime === undefined ? {} : { scheduledTime }),
   } as const;
-  const argument: JobInput = job.kind === 'copy' ? { job, ...rest } : { job, ...rest };
+  const sites = queues === undefined ? {} : { queues };
+  const argument: JobInput = job.kind === 'copy' ? { job, ...rest } : { job, ...rest, ...sites };
   try {
     return await startChild<JobWorkflow>(workflowTypes[job.kind], {
       workflowId,

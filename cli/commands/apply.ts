@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { ensureSearchAttributes } from '../../worker/search-attributes.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
-import { readJobFiles } from '../job-files.ts';
+import { readSubmittableJobs } from '../job-files.ts';
 import { type Applied, applySchedule } from '../schedules.ts';
 import { translated } from '../temporal-errors.ts';
 
@@ -13,7 +13,7 @@ export function applyCommand(): Command {
 }
 
 async function apply(context: CommandContext, files: string[]): CommandResult {
-  const jobs = readJobFiles(files);
+  const jobs = readSubmittableJobs(files, context.config());
   const access = await context.temporal();
   await ensureSearchAttributes({ connection: access.connection, namespace: access.target.namespace });
   const results = [];

@@ -1,7 +1,9 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { type BackupStage, backupStages } from '../../definitions/contracts/job.ts';
 import type { UnitRecord } from '../../stores/spi/load-ledger.ts';
-import { type JobAddress, jobAddress } from '../client.ts';
+import type { TemporalAccess } from '../../worker/connection.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
+import { findJob, type JobAddress } from '../job-address.ts';
 import { openLedger } from '../ledger.ts';
 import { type PendingUnit, pendingUnits } from '../pending-units.ts';
 import { bytesText, countText, plural } from '../render/amounts.ts';
@@ -10,6 +12,7 @@ import { type Column, tableLines } from '../render/table.ts';
 interface ChunksOptions {
   readonly skipped?: boolean;
   readonly failing?: boolean;
+  readonly stage?: BackupStage;
   readonly after: number;
   readonly limit: number;
 }
@@ -23,29 +26,37 @@ export function chunksCommand(): Command {
       '--failing',
       'only those that fail at the moment, and why; of those that wait inside the job the worst one (asks Temporal, not the ledger)',
     )
+    .addOption(
+      new Option(
+        '--stage <stage>',
+        'of a backup-restore: which stage (default: the one under way, or the last)',
+      ).choices(backupStages),
+    )
     .option('--after <number>', 'begin after this one', wholeNumber, 0)
     .option('--limit <chunks>', 'how many', wholeNumber, 1000)
     .action(withContext(chunks));
 }
 
 async function chunks(context: CommandContext, name: string, options: ChunksOptions): CommandResult {
-  const address = jobAddress(name);
+  const access = await context.temporal();
+  const address = await findJob(access, name);
   return options.failing === true
-    ? await listFailing(context, address)
-    : await listRecords(context, address, options);
+    ? await listFailing(context, access, address)
+    : await listRecords(context, access, { ...options, address });
 }
 
 async function listRecords(
   context: CommandContext,
-  address: JobAddress,
-  { skipped, after, limit }: ChunksOptions,
+  access: TemporalAccess,
+  { address, stage, skipped, after, limit }: ChunksOptions & { readonly address: JobAddress },
 ): Promise<number> {
   const { output } = context;
-  const ledger = await openLedger(context, await context.temporal(), address);
-  const load = await ledger.plans.latest(address.name);
+  const question = { address, ...(stage === undefined ? {} : { stage }) };
+  const { ledger, load, stage: shown } = await openLedger(context, access, question);
   const request = { after, limit, onlySkipped: skipped === true };
   const records = load === null ? [] : await ledger.records({ ref: load.ref, ...request });
   output.value(records);
+  if (shown !== null) output.line(`Stage ${shown}`);
   for (const line of tableLines(recordColumns, records)) output.line(line);
   output.line(
     records.length === limit
@@ -55,9 +66,12 @@ async function listRecords(
   return 0;
 }
 
-async function listFailing(context: CommandContext, address: JobAddress): Promise<number> {
-  const { output } = context;
-  const failing = await pendingUnits(await context.temporal(), address);
+async function listFailing(
+  { output }: CommandContext,
+  access: TemporalAccess,
+  address: JobAddress,
+): Promise<number> {
+  const failing = await pendingUnits(access, address);
   output.value(failing);
   for (const line of tableLines(failingColumns, failing)) output.line(line);
   output.line(`${countText(failing.length)} failing`);

@@ -1,6 +1,6 @@
 import { Command } from 'commander';
-import { describeExisting, jobAddress } from '../client.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
+import { describeExisting, findJob } from '../job-address.ts';
 import { type Column, tableLines } from '../render/table.ts';
 import { uiLink } from '../ui-link.ts';
 
@@ -17,7 +17,7 @@ export function historyCommand(): Command {
 async function history(context: CommandContext, name: string, { limit }: { limit: number }): CommandResult {
   const { output } = context;
   const access = await context.temporal();
-  const address = jobAddress(name);
+  const address = await findJob(access, name);
   const latest = await describeExisting(access, address);
   const runs: Run[] = [];
   for await (const run of access.client.workflow.list({ query: `WorkflowId = '${address.workflowId}'` })) {

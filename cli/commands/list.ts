@@ -1,10 +1,10 @@
 import { Command } from 'commander';
 import type { WorkflowExecutionInfo } from '@temporalio/client';
-import { scheduleIdOf, searchAttributes, workflowTypes } from '../../definitions/contracts/names.ts';
+import { jobKinds } from '../../definitions/contracts/job.ts';
+import { searchAttributes, workflowTypes } from '../../definitions/contracts/names.ts';
 import type { TemporalAccess } from '../../worker/connection.ts';
-import { jobAddress } from '../client.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
-import { attribute } from '../job-status.ts';
+import { addressOfId, attribute, type JobAddress } from '../job-address.ts';
 import { type Column, tableLines } from '../render/table.ts';
 
 export function listCommand(): Command {
@@ -31,9 +31,9 @@ async function list(context: CommandContext, { limit }: { limit: number }): Comm
   const nextRuns = await scheduledRuns(access);
   const jobs = await latestRuns(access, limit, nextRuns);
   for (const [id, nextRunAt] of nextRuns) {
-    const { kind, name } = jobAddress(id);
-    if (jobs.has(id) || jobs.size >= limit) continue;
-    jobs.set(id, { ...neverRan, kind, name, nextRunAt });
+    const address = addressOfId(id);
+    if (address === null || jobs.has(id) || jobs.size >= limit) continue;
+    jobs.set(id, { ...neverRan, kind: address.kind, name: address.name, nextRunAt });
   }
   const rows = [...jobs.values()];
   output.value(rows);
@@ -59,9 +59,11 @@ async function latestRuns(
   nextRuns: ReadonlyMap<string, string | null>,
 ): Promise<Map<string, ListedJob>> {
   const jobs = new Map<string, ListedJob>();
-  for await (const run of client.workflow.list({ query: `WorkflowType = '${workflowTypes.copy}'` })) {
-    if (!jobs.has(run.workflowId))
-      jobs.set(run.workflowId, listed(run, nextRuns.get(run.workflowId) ?? null));
+  const types = jobKinds.map((kind) => `'${workflowTypes[kind]}'`).join(', ');
+  for await (const run of client.workflow.list({ query: `WorkflowType IN (${types})` })) {
+    const id = run.workflowId;
+    const address = addressOfId(id);
+    if (address !== null && !jobs.has(id)) jobs.set(id, listed(run, address, nextRuns.get(id) ?? null));
     if (jobs.size >= limit) break;
   }
   return jobs;
@@ -74,8 +76,7 @@ const endStates: Readonly<Record<string, string>> = {
   CANCELLED: 'cancelled',
 };
 
-function listed(run: WorkflowExecutionInfo, nextRunAt: string | null): ListedJob {
-  const { kind, name } = jobAddress(run.workflowId);
+function listed(run: WorkflowExecutionInfo, { kind, name }: JobAddress, nextRunAt: string | null): ListedJob {
   return {
     name,
     kind,
@@ -93,8 +94,7 @@ function listed(run: WorkflowExecutionInfo, nextRunAt: string | null): ListedJob
 async function scheduledRuns({ client }: TemporalAccess): Promise<Map<string, string | null>> {
   const found = new Map<string, string | null>();
   for await (const { scheduleId, info, state } of client.schedule.list()) {
-    const { kind, name } = jobAddress(scheduleId);
-    if (scheduleIdOf(kind, name) !== scheduleId) continue;
+    if (addressOfId(scheduleId) === null) continue;
     found.set(scheduleId, state.paused ? null : (info.nextActionTimes[0]?.toISOString() ?? null));
   }
   return found;

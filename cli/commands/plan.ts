@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { BackupRestorePlan } from '../../definitions/contracts/backup-restore.ts';
 import type { PlanReport } from '../../definitions/contracts/copy.ts';
 import { createActivities } from '../../activities/index.ts';
 import { noFaults } from '../../worker/faults.ts';
@@ -26,15 +27,22 @@ async function plan(context: CommandContext, files: string[]): CommandResult {
   });
   let refused = false;
   for (const { job } of jobs) {
-    if (job.kind !== 'copy') continue;
-    const report = await activities.planCopy({ job, run: 'plan', scheduledTime: new Date().toISOString() });
+    const asked = { run: 'plan', scheduledTime: new Date().toISOString() };
+    const report =
+      job.kind === 'copy'
+        ? await activities.planCopy({ job, ...asked })
+        : await activities.planBackupRestore({ job, ...asked, backup: null, verified: false });
     refused ||= report.findings.some(({ severity }) => severity === 'error');
     show(context, job, report);
   }
   return refused ? exitCodes.preflightRefused : exitCodes.done;
 }
 
-function show({ output }: CommandContext, job: SubmittableJob['job'], report: PlanReport): void {
+function show(
+  { output }: CommandContext,
+  job: SubmittableJob['job'],
+  report: PlanReport | BackupRestorePlan,
+): void {
   output.value({ name: job.name, kind: job.kind, ...report });
   for (const line of planLines(job, report)) output.line(line);
 }

@@ -4,10 +4,11 @@ import { scheduleIdOf, searchAttributes, workflowTypes } from '../../definitions
 import { SynclineError } from '../../definitions/errors.ts';
 import { removeUpdate } from '../../workflows/messages.ts';
 import type { TemporalAccess } from '../../worker/connection.ts';
-import { describeJob, type JobAddress, jobAddress, start } from '../client.ts';
+import { start } from '../client.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
 import { report, sendUpdate } from '../control.ts';
-import { inputOfLatestRun } from '../definition-of.ts';
+import { againFor, latestStart } from '../definition-of.ts';
+import { describeJob, findJob, type JobAddress } from '../job-address.ts';
 import { notFound, translated } from '../temporal-errors.ts';
 import { waitForRuns } from '../wait-for-runs.ts';
 import { requireWorker } from '../workers.ts';
@@ -19,7 +20,7 @@ interface RemoveOptions {
 export function removeCommand(): Command {
   return new Command('remove')
     .description(
-      'End a job for good: its schedule, waiting runs, staging tables, plan and ledger. Copied rows stay.',
+      'End a job for good: its schedule, waiting runs, staging, plan and ledger. Copied rows and published backups stay.',
     )
     .argument('<job>', 'name of the job')
     .option('--detach', 'do not wait until everything is cleaned up')
@@ -28,10 +29,10 @@ export function removeCommand(): Command {
 
 async function remove(context: CommandContext, name: string, { detach }: RemoveOptions): CommandResult {
   const access = await context.temporal();
-  const address = jobAddress(name);
+  const address = await findJob(access, name);
   const description = await describeJob(access, address);
   // Without a worker nothing can be cleaned up, and half a removal is worse than none.
-  if (description !== null) await requireWorker(access);
+  if (description !== null) await requireWorker(access, description.taskQueue);
   const hadSchedule = await deleteSchedule(access, address);
   if (description !== null || hadSchedule) await endLaunchers(access, address);
   const alsoSchedule = hadSchedule ? ' Its schedule is deleted.' : '';
@@ -41,12 +42,15 @@ async function remove(context: CommandContext, name: string, { detach }: RemoveO
     return 0;
   }
   if (description.status.name === 'RUNNING') {
-    const { message } = await sendUpdate(access, address, { update: removeUpdate, args: [] });
+    const { message } = await sendUpdate(access, address, {
+      update: removeUpdate,
+      args: [],
+      taskQueue: description.taskQueue,
+    });
     report(context, address, { message: `${message}${alsoSchedule}` });
     return detach === true ? 0 : await untilRemoved(access, address);
   }
-  const { job, definitionHash } = await inputOfLatestRun(access, address);
-  const submitted = await start(access, address, { job, definitionHash, intent: 'remove' });
+  const submitted = await start(access, address, againFor('remove', await latestStart(access, address)));
   if (detach !== true) {
     const code = await waitForRuns(context, access, [submitted]);
     // For this command, removed is what was asked for.

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { retryUpdate } from '../../workflows/messages.ts';
-import { jobAddress, start } from '../client.ts';
+import { start } from '../client.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
-import { isRunning, report, sendUpdate } from '../control.ts';
-import { inputOfLatestRun } from '../definition-of.ts';
+import { report, sendUpdate, whereabouts } from '../control.ts';
+import { againFor, latestStart } from '../definition-of.ts';
+import { findJob } from '../job-address.ts';
 import { waitForRuns } from '../wait-for-runs.ts';
 import { requireWorker } from '../workers.ts';
 
@@ -23,15 +24,18 @@ export function retryCommand(): Command {
 
 async function retry(context: CommandContext, name: string, options: RetryOptions): CommandResult {
   const access = await context.temporal();
-  const address = jobAddress(name);
-  if (await isRunning(access, address)) {
+  const address = await findJob(access, name);
+  const { running, taskQueue } = await whereabouts(access, address);
+  if (running) {
     const what = options.waiting === true ? 'waiting' : 'skipped';
-    report(context, address, await sendUpdate(access, address, { update: retryUpdate, args: [{ what }] }));
+    const order = { update: retryUpdate, args: [{ what }], taskQueue } satisfies Parameters<
+      typeof sendUpdate
+    >[2];
+    report(context, address, await sendUpdate(access, address, order));
     return 0;
   }
-  await requireWorker(access);
-  const { job, definitionHash } = await inputOfLatestRun(access, address);
-  const submitted = await start(access, address, { job, definitionHash, intent: 'retry' });
+  await requireWorker(access, taskQueue);
+  const submitted = await start(access, address, againFor('retry', await latestStart(access, address)));
   if (options.wait === true) return await waitForRuns(context, access, [submitted]);
   report(context, address, { message: 'what its latest load is missing is loaded now' });
   return 0;

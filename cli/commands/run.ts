@@ -1,11 +1,12 @@
 import { Command } from 'commander';
 import type { TemporalAccess } from '../../worker/connection.ts';
-import { alreadyRunning, describeJob, jobAddress, submit, type Submitted } from '../client.ts';
+import { alreadyRunning, submit, type Submitted } from '../client.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { readJobFiles, type SubmittableJob } from '../job-files.ts';
+import { addressOf, describeJob } from '../job-address.ts';
+import { readSubmittableJobs, type SubmittableJob } from '../job-files.ts';
 import { waitForRuns } from '../wait-for-runs.ts';
-import { hasWorker } from '../workers.ts';
+import { hasWorker, idleQueues } from '../workers.ts';
 
 interface RunOptions {
   readonly wait?: boolean;
@@ -22,12 +23,12 @@ export function runCommand(): Command {
 }
 
 async function run(context: CommandContext, files: string[], options: RunOptions): CommandResult {
-  const jobs = readJobFiles(files);
+  const jobs = readSubmittableJobs(files, context.config());
   const access = await context.temporal();
   await refuseOverlaps(access, jobs);
   const submitted: Submitted[] = [];
   for (const job of jobs) submitted.push(await submit(access, job));
-  await warnWithoutWorker(context, access);
+  await warnWithoutWorker(context, access, jobs);
   if (options.wait === true && options.detach !== true) return await waitForRuns(context, access, submitted);
   for (const { address, workflowId, runId, behind } of submitted) {
     context.output.value({ name: address.name, kind: address.kind, state: 'submitted', workflowId, runId });
@@ -44,14 +45,23 @@ async function run(context: CommandContext, files: string[], options: RunOptions
 async function refuseOverlaps(access: TemporalAccess, jobs: readonly SubmittableJob[]): Promise<void> {
   for (const { job } of jobs) {
     if ((job.schedule?.overlap ?? 'skip') !== 'skip') continue;
-    const description = await describeJob(access, jobAddress(`${job.kind}/${job.name}`));
+    const description = await describeJob(access, addressOf(job.kind, job.name));
     if (description?.status.name === 'RUNNING') throw alreadyRunning(job.name);
   }
 }
 
-async function warnWithoutWorker({ output }: CommandContext, access: TemporalAccess): Promise<void> {
-  if (await hasWorker(access)) return;
-  output.note(
-    `No worker polls task queue "${access.target.taskQueue}" yet; the job waits for one (\`syncline worker\`).`,
+async function warnWithoutWorker(
+  { output }: CommandContext,
+  access: TemporalAccess,
+  jobs: readonly SubmittableJob[],
+): Promise<void> {
+  const { taskQueue } = access.target;
+  const sites = jobs.flatMap(({ queues }) => Object.values(queues ?? {}));
+  const idle = await idleQueues(
+    access,
+    sites.filter((queue) => queue !== taskQueue),
   );
+  if (!(await hasWorker(access))) idle.unshift(taskQueue);
+  for (const queue of idle)
+    output.note(`No worker polls task queue "${queue}" yet; the job waits for one (\`syncline worker\`).`);
 }

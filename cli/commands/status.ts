@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { JobStatus } from '../../definitions/contracts/status.ts';
-import { jobAddress } from '../client.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
+import { findJob } from '../job-address.ts';
 import { readStatus } from '../job-status.ts';
 import { ledgerOf } from '../ledger.ts';
 import { statusLines } from '../render/status.ts';
@@ -22,7 +22,7 @@ export function statusCommand(): Command {
 async function status(context: CommandContext, name: string, { watch }: StatusOptions): CommandResult {
   const { output } = context;
   const access = await context.temporal();
-  const address = jobAddress(name);
+  const address = await findJob(access, name);
   for (;;) {
     const current = await readStatus(access, address, () => ledgerOf(context, access, address));
     if (output.terminal && watch === true) process.stdout.write('\u001b[H\u001b[J');

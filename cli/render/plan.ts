@@ -1,18 +1,19 @@
+import type { BackupRestorePlan } from '../../definitions/contracts/backup-restore.ts';
 import type { PlannedTable, PlanReport, PreflightFinding } from '../../definitions/contracts/copy.ts';
 import type { ResolvedJob } from '../../definitions/contracts/job.ts';
 import { routeOf } from '../client.ts';
 import { bytesText, countText, plural } from './amounts.ts';
 import { type Column, tableLines } from './table.ts';
 
-export function planLines(job: ResolvedJob, report: PlanReport): string[] {
+export function planLines(job: ResolvedJob, report: PlanReport | BackupRestorePlan): string[] {
   const errors = report.findings.filter(({ severity }) => severity === 'error').length;
   return [
     `${job.kind}/${job.name}: ${routeOf(job)}${job.kind === 'copy' ? `, ${job.target.mode}` : ''}`,
-    `  ${plural(report.chunks, 'chunk')}, about ${bytesText(report.bytes)}`,
-    report.consistency === 'chunk'
-      ? '  each chunk is read at an instant of its own; a row that moves between chunks meanwhile may be missed or doubled'
-      : '  all chunks show the source at one instant',
-    ...indented(tableLines(columns, report.tables)),
+    ...('stages' in report
+      ? indented(tableLines(stageColumns, report.stages))
+      : [`  ${plural(report.chunks, 'chunk')}, about ${bytesText(report.bytes)}`]),
+    ...consistencyLines(job, report),
+    ...(report.tables.length === 0 ? [] : indented(tableLines(columns, report.tables))),
     ...section(
       'slower than the fast path:',
       report.slowPath.map(({ table, reason }) => `${table}: ${reason}`),
@@ -24,6 +25,24 @@ export function planLines(job: ResolvedJob, report: PlanReport): string[] {
       : `  preflight refused: ${plural(errors, 'error')}; nothing was written`,
   ];
 }
+
+function consistencyLines(job: ResolvedJob, { consistency }: PlanReport): string[] {
+  // What is moved or restored was read when the backup was made.
+  if (job.kind === 'backup-restore' && !job.stages.includes('backup')) return [];
+  return [
+    consistency === 'chunk'
+      ? '  each chunk is read at an instant of its own; a row that moves between chunks meanwhile may be missed or doubled'
+      : '  all chunks show the source at one instant',
+  ];
+}
+
+const stageColumns: readonly Column<BackupRestorePlan['stages'][number]>[] = [
+  { title: 'STAGE', text: ({ stage }) => stage },
+  { title: 'FROM', text: ({ from }) => from },
+  { title: 'TO', text: ({ to }) => to },
+  { title: 'CHUNKS', right: true, text: ({ chunks }) => (chunks === null ? '?' : countText(chunks)) },
+  { title: 'BYTES', right: true, text: ({ bytes }) => (bytes === null ? '?' : bytesText(bytes)) },
+];
 
 const columns: readonly Column<PlannedTable>[] = [
   { title: 'TABLE', text: ({ source, target }) => (source === target ? source : `${source} -> ${target}`) },

@@ -5,20 +5,23 @@ import { bytesText, countText, durationText, rateText } from './amounts.ts';
 export interface ProgressSample {
   readonly atMs: number;
   readonly status: JobStatus;
+  /** When the stage began, as far as it was watched; absent: with the job. */
+  readonly stageSinceMs?: number;
   /** Units in flight, from the heartbeats: not in the status until they are committed. */
   readonly inFlight: readonly LoadHeartbeat[];
 }
 
 const barWidth = 24;
 
-/** `[######....] 62%  1,234,567 rows  1.2 GB  85.0 MB/s  12 s left`; the rate is over the whole run so far. */
-export function progressLine({ atMs, status, inFlight }: ProgressSample): string {
+/** `[######....] 62%  1,234,567 rows  1.2 GB  85.0 MB/s  12 s left`; the rate is over the whole run, or stage, so far. */
+export function progressLine({ atMs, status, stageSinceMs, inFlight }: ProgressSample): string {
   const rows = status.rows.written + sum(inFlight, ({ rows: count }) => count);
   const bytes = status.bytes + sum(inFlight, ({ bytes: count }) => count);
-  const elapsedMs = Math.max(1, atMs - Date.parse(status.startedAt));
+  const elapsedMs = Math.max(1, atMs - (stageSinceMs ?? Date.parse(status.startedAt)));
   const rate = (bytes / elapsedMs) * 1000;
   const share = shareOf(status, bytes);
   return [
+    ...stageOf(status),
     share === null ? status.phase : `${bar(share)} ${String(Math.floor(share * 100)).padStart(3)}%`,
     `${countText(rows)} rows`,
     bytesText(bytes),
@@ -26,6 +29,13 @@ export function progressLine({ atMs, status, inFlight }: ProgressSample): string
     ...(status.state === 'running' ? left(share, elapsedMs) : [status.state]),
     ...(status.needsAttention && status.reason !== null ? [`attention: ${status.reason}`] : []),
   ].join('  ');
+}
+
+/** `restore 3/3`; of several backups that are restored in one run, each is a step of its own. */
+function stageOf({ stage, stages = [] }: JobStatus): string[] {
+  if (stage === undefined) return [];
+  const at = stages.findIndex(({ state }) => state === 'running');
+  return [at < 0 ? stage : `${stage} ${at + 1}/${stages.length}`];
 }
 
 /** Bytes on disk and COPY bytes differ, so the share of units has the last word near the end. */

@@ -1,9 +1,15 @@
 import type { PreflightFinding } from '../../definitions/contracts/copy.ts';
 import type { JobResult } from '../../definitions/contracts/jobs.ts';
-import type { ChunkCounts, JobStatus, SkippedChunk } from '../../definitions/contracts/status.ts';
+import type {
+  ChunkCounts,
+  JobStatus,
+  SkippedChunk,
+  StageStatus,
+} from '../../definitions/contracts/status.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import type { Outcome } from '../outcome.ts';
+import { type Outcome, skippedUnits } from '../outcome.ts';
 import { findingLines } from './plan.ts';
+import { stageLines } from './stages.ts';
 import { bytesText, countText, durationText, plural, rateText } from './amounts.ts';
 
 /** The one object that `run --wait -o json` prints for a job. */
@@ -15,6 +21,10 @@ export interface RunSummary {
   readonly rows: number;
   readonly bytes: number;
   readonly seconds: number;
+  /** Of a kind with stages; `chunks`, `rows` and `bytes` are then those of the last one. */
+  readonly stages?: readonly StageStatus[];
+  /** The backup that was made, moved or restored; null: none yet. */
+  readonly backup?: string | null;
   readonly consistentAt?: string;
   readonly skipped?: readonly SkippedChunk[];
   readonly warnings?: readonly string[];
@@ -48,8 +58,14 @@ export function summaryOf({ name, kind, outcome, status, seconds }: EndedRun): R
     rows: status?.rows.written ?? 0,
     bytes: status?.bytes ?? 0,
     seconds,
+    ...stagesOf(status?.stages),
     error: outcome.kind !== 'ended' ? errorOf(outcome) : { code: null, message: outcome.message, cure: null },
   };
+}
+
+function stagesOf(stages: readonly StageStatus[] | undefined): Pick<RunSummary, 'stages' | 'backup'> {
+  if (stages === undefined) return {};
+  return { stages, backup: stages.findLast(({ backup }) => backup !== null)?.backup ?? null };
 }
 
 function ofResult(result: JobResult, seconds: number): RunSummary {
@@ -62,6 +78,7 @@ function ofResult(result: JobResult, seconds: number): RunSummary {
     rows,
     bytes,
     seconds,
+    ...('stages' in result ? { stages: result.stages, backup: result.backup } : {}),
     ...(skipped.length === 0 ? {} : { skipped }),
     ...(warnings.length === 0 ? {} : { warnings }),
   };
@@ -74,8 +91,8 @@ function errorOf({ code, message, cure, findings }: Failure): NonNullable<RunSum
 export function exitCodeOfOutcome(outcome: Outcome): ExitCode {
   switch (outcome.kind) {
     case 'result': {
-      const { state, chunks } = outcome.result;
-      return state === 'done' && chunks.skipped === 0 ? exitCodes.done : exitCodes.failed;
+      const { result } = outcome;
+      return result.state === 'done' && skippedUnits(result) === 0 ? exitCodes.done : exitCodes.failed;
     }
     case 'failed':
       return outcome.code === 'preflight.refused' ? exitCodes.preflightRefused : exitCodes.failed;
@@ -87,18 +104,30 @@ export function exitCodeOfOutcome(outcome: Outcome): ExitCode {
 }
 
 export function summaryLines(summary: RunSummary): string[] {
-  const { chunks, seconds, bytes } = summary;
-  const rate = seconds > 0 ? `, ${rateText(bytes / seconds)}` : '';
+  const { stages } = summary;
   return [
     `${summary.kind}/${summary.name}: ${summary.state}`,
-    `  ${countText(chunks.done)} of ${plural(chunks.total, 'chunk')} done, ${countText(chunks.skipped)} skipped`,
-    `  ${plural(summary.rows, 'row')}, ${bytesText(bytes)} in ${durationText(seconds * 1000)}${rate}`,
+    ...(stages === undefined ? amountLines(summary) : stageAmountLines(summary, stages)),
     ...(summary.warnings ?? []).map((warning) => `  warning: ${warning}`),
     ...(summary.skipped ?? []).map(({ chunk, slice, code, message }) => {
       return `  skipped ${chunk}${slice === 0 ? '' : `#${slice}`}: ${message} (${code})`;
     }),
     ...errorLines(summary),
   ];
+}
+
+function amountLines({ chunks, seconds, bytes, rows }: RunSummary): string[] {
+  const rate = seconds > 0 ? `, ${rateText(bytes / seconds)}` : '';
+  return [
+    `  ${countText(chunks.done)} of ${plural(chunks.total, 'chunk')} done, ${countText(chunks.skipped)} skipped`,
+    `  ${plural(rows, 'row')}, ${bytesText(bytes)} in ${durationText(seconds * 1000)}${rate}`,
+  ];
+}
+
+/** How long each stage took is in the history; the run as a whole has no rate. */
+function stageAmountLines({ seconds, backup }: RunSummary, stages: readonly StageStatus[]): string[] {
+  const one = backup === null || backup === undefined ? '' : `, backup ${backup}`;
+  return [...stageLines(stages), `  in ${durationText(seconds * 1000)}${one}`];
 }
 
 function errorLines({ error, name, state }: RunSummary): string[] {

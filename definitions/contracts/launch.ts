@@ -6,6 +6,8 @@ export interface LaunchInput {
   readonly definitionHash: string;
   /** When the run was due, ISO 8601; absent means as the schedule says, or the start of the launcher. */
   readonly scheduledTime?: string;
+  /** Of kind `backup-restore`: BackupRestoreInput.queues. */
+  readonly queues?: Readonly<Record<string, string>>;
 }
 
 export interface LaunchResult {

@@ -39,11 +39,10 @@ export async function openJobs(temporalAddress: string, taskQueue: string): Prom
       if (job === undefined) throw new Error('The file holds no job.');
       const submitted = await submit(access, job);
       return jobRun(access, submitted, () =>
-        start(
-          access,
-          submitted.address,
-          inputOf(job.job, { definitionHash: job.definitionHash, intent: 'remove' }),
-        ),
+        start(access, submitted.address, {
+          input: inputOf(job.job, { definitionHash: job.definitionHash, intent: 'remove' }),
+          taskQueue,
+        }),
       );
     },
     close: () => access.connection.close(),
