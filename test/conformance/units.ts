@@ -67,6 +67,7 @@ export interface OneUnit {
   readonly plan: TablePlan;
   readonly unit: LoadUnit;
   readonly verify?: VerifyMode;
+  readonly onlyChanged?: boolean;
   readonly signal?: AbortSignal;
   readonly fault?: UnitWork['fault']['reach'];
   readonly attempt?: number;
@@ -82,6 +83,7 @@ export async function bring(one: OneUnit): Promise<LoadedUnit> {
     source: requireCapability(one.source, 'chunkSource'),
     target: requireCapability(one.target, 'chunkTarget'),
     verify: one.verify ?? 'digest',
+    ...(one.onlyChanged === undefined ? {} : { onlyChanged: one.onlyChanged }),
     attempt: one.attempt ?? 1,
     signal: one.signal ?? new AbortController().signal,
     fault: { reach: one.fault ?? (() => Promise.resolve()) },

@@ -23,12 +23,14 @@ export function slicesMeet({ strategy }: TablePlan): boolean {
   return strategy === 'swap' || strategy === 'in-place';
 }
 
+/** Not for a slice that is in the ledger: its chunk may be complete, and nobody would drop the shadow again. */
 export async function ensureShadow(sessions: Sessions, request: BeginWriting): Promise<void> {
   const shadow = shadowName(request.ref, request.unit.chunk);
   await sessions.use(`${request.ref.job}/${request.unit.chunk}`, async (session) => {
     const there = await session.query<{ there: boolean }>(
-      `SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1 AND relnamespace = 'syncline'::regnamespace) AS there`,
-      [shadow],
+      `SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1 AND relnamespace = 'syncline'::regnamespace)
+           OR EXISTS (SELECT FROM syncline.ledger WHERE (job, load, chunk, slice) = ($2, $3, $4, $5)) AS there`,
+      [shadow, request.ref.job, request.ref.load, request.unit.chunk, request.unit.slice],
     );
     if (there[0]?.there === true) return;
     const facts = await readLeafFacts(session, request.unit.targetLeaf);
