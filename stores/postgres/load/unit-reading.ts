@@ -101,6 +101,8 @@ class PostgresReading implements UnitReading {
   }
 
   async digest(): Promise<string> {
+    if (!needsSnapshotAfterwards(this.request))
+      throw new SynclineError('internal.unexpected', 'A digest is for units that are verified by it.');
     return await digestOfUnit(this.session, this.request);
   }
 
