@@ -10,8 +10,8 @@ import { waitForWorker } from '../worker/local/worker-ready.ts';
 
 const run = promisify(execFile);
 const repository = fileURLToPath(new URL('..', import.meta.url));
-/** Laid out like the package: package.json, and `dist` beside it. */
-const packageFolder = join(repository, '.cache', 'bench-build');
+/** Laid out like the package: package.json, and `dist` beside it. Our own: another bench may be running. */
+const packageFolder = join(repository, '.cache', `bench-build-${String(process.pid)}`);
 const build = join(packageFolder, 'dist');
 
 /** Plain JavaScript and a finished bundle, as an installed package has them: no compiler lives in the worker. */
@@ -24,6 +24,10 @@ export async function buildWorker(): Promise<void> {
   await run(process.execPath, [compiler, '-p', join(repository, 'tsconfig.build.json'), ...options]);
   const bundler = pathToFileURL(join(build, 'worker', 'workflow-bundle.js')).href;
   await run(process.execPath, ['-e', `import('${bundler}').then((module) => module.workflowBundlePath())`]);
+}
+
+export async function removeBuild(): Promise<void> {
+  await rm(packageFolder, { recursive: true, force: true });
 }
 
 export interface WorkerStart {

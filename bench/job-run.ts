@@ -28,11 +28,15 @@ export interface Measured {
 
 let runs = 0;
 
-/** Submits a job by the code of `syncline run` and waits for its result; a run that skipped anything is an error. */
 export async function runJob(stage: Stage, worker: BuiltWorker, spec: JobSpec): Promise<Measured> {
+  return await runDefinition(stage, worker, yamlOf(spec));
+}
+
+/** Submits a job by the code of `syncline run` and waits for its result; a run that skipped anything is an error. */
+export async function runDefinition(stage: Stage, worker: BuiltWorker, text: string): Promise<Measured> {
   runs += 1;
   const file = join(stage.folder, `job-${String(runs)}.yaml`);
-  await writeFile(file, yamlOf(spec));
+  await writeFile(file, text);
   const [submittable] = readJobFiles([file]);
   if (submittable === undefined) throw new Error('The job file holds no job.');
   resetPeak(worker.pid);
@@ -56,7 +60,7 @@ export async function runJob(stage: Stage, worker: BuiltWorker, spec: JobSpec): 
 
 function yamlOf({ table, verify, parallel, createTables }: JobSpec): string {
   return `kind: copy
-name: bench-${String(runs)}
+name: bench-${String(runs + 1)}
 source: { store: source, tables: [${table}] }
 target: { store: target, mode: replace, createTables: ${String(createTables)} }
 run: { parallel: ${String(parallel)}, verify: ${verify} }

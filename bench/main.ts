@@ -1,6 +1,8 @@
+import { benchBackup } from './backup.ts';
 import { benchChunks } from './chunks.ts';
 import { benchCopy } from './copy.ts';
 import { benchMemory } from './memory.ts';
+import { benchOnlineOffline } from './online-offline.ts';
 import { type BenchName, parseOptions, UsageError } from './options.ts';
 import { onStage, type Say, type Stage } from './stage.ts';
 import type { BenchOptions } from './options.ts';
@@ -12,6 +14,8 @@ const benches: Readonly<
   copy: benchCopy,
   memory: benchMemory,
   chunks: benchChunks,
+  backup: benchBackup,
+  'online-offline': benchOnlineOffline,
 };
 
 async function main(): Promise<void> {
@@ -22,10 +26,18 @@ async function main(): Promise<void> {
   process.stdout.write(`${JSON.stringify(result)}\n`);
 }
 
+/** A failed workflow says why only in its causes. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const causes: string[] = [];
+  for (let { cause } = error; cause instanceof Error; { cause } = cause)
+    causes.push(`because: ${cause.message}`);
+  return [error.stack ?? error.message, ...causes].join('\n');
+}
+
 try {
   await main();
 } catch (error) {
-  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  process.stderr.write(`bench: ${error instanceof UsageError ? error.message : text}\n`);
+  process.stderr.write(`bench: ${error instanceof UsageError ? error.message : explain(error)}\n`);
   process.exitCode = error instanceof UsageError ? 2 : 1;
 }

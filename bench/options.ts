@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const benchNames = ['copy', 'memory', 'chunks'] as const;
+export const benchNames = ['copy', 'memory', 'chunks', 'backup', 'online-offline'] as const;
 export type BenchName = (typeof benchNames)[number];
 
 export interface BenchOptions {
@@ -13,6 +13,8 @@ export interface BenchOptions {
   readonly rounds: number;
   readonly smallMB: number;
   readonly largeMB: number;
+  /** COPY bytes of the one chunk that `backup` takes the peak of memory with; 0 = leave that part out. */
+  readonly chunkBytes: number;
   /** Ways of `copy` to run, by name; null = all. */
   readonly only: readonly string[] | null;
   /** Print nothing on standard output but the result. */
@@ -23,8 +25,8 @@ export interface BenchOptions {
 
 export class UsageError extends Error {}
 
-const usage = `Usage: npm run --silent bench -- copy|memory|chunks [--source URL --target URL] [--rows N] [--partitions N]
-         [--rounds N] [--only way,way] [--small-mb N] [--large-mb N] [--profile DIR] [--json]`;
+const usage = `Usage: npm run --silent bench -- copy|memory|chunks|backup|online-offline [--source URL --target URL] [--rows N] [--partitions N]
+         [--rounds N] [--only way,way] [--small-mb N] [--large-mb N] [--chunk-bytes N] [--profile DIR] [--json]`;
 
 export function parseOptions(args: readonly string[]): BenchOptions {
   try {
@@ -49,6 +51,7 @@ function parsed(args: readonly string[]): BenchOptions {
       profile: text,
       'small-mb': text,
       'large-mb': text,
+      'chunk-bytes': text,
       json: { type: 'boolean', default: false },
     },
   });
@@ -66,6 +69,7 @@ function parsed(args: readonly string[]): BenchOptions {
     rounds: count('--rounds', values.rounds) ?? 3,
     smallMB: count('--small-mb', values['small-mb']) ?? 100,
     largeMB: count('--large-mb', values['large-mb']) ?? 2_000,
+    chunkBytes: values['chunk-bytes'] === '0' ? 0 : (count('--chunk-bytes', values['chunk-bytes']) ?? 2e9),
     only: values.only?.split(',') ?? null,
     json: values.json,
     profile: values.profile ?? null,

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,7 @@ import { startGuardian } from '../worker/local/guardian.ts';
 import { startPostgres } from '../worker/local/postgres.ts';
 import { startTemporal } from '../worker/local/temporal.ts';
 import { onlyTemporal } from '../worker/local/temporal-environment.ts';
-import { type BuiltWorker, buildWorker, startBuiltWorker } from './built-worker.ts';
+import { type BuiltWorker, buildWorker, removeBuild, startBuiltWorker } from './built-worker.ts';
 import type { BenchOptions } from './options.ts';
 
 /** A database of our own on one server; dropped at the end. */
@@ -43,6 +44,7 @@ export async function onStage<T>(
     const guardian = startGuardian({ signal: 'TERM', directories: [folder] });
     ends.push(() => rm(folder, { recursive: true, force: true }).then(() => guardian.dismiss()));
     say('Building the worker, starting the servers …');
+    ends.push(() => removeBuild());
     const [, source, target, temporal] = await Promise.all([
       buildWorker(),
       openSide(options.servers?.source ?? null, ends),
@@ -56,6 +58,8 @@ export async function onStage<T>(
       ...(await onlyTemporal(address, folder)),
       BENCH_SOURCE: source.url,
       BENCH_TARGET: target.url,
+      BENCH_FILES: folder,
+      BENCH_KEY: randomBytes(32).toString('hex'),
     };
     const { profile } = options;
     const start = { config, env, address, taskQueue, logFile: join(folder, 'worker.log'), profile };
@@ -76,6 +80,8 @@ export async function onStage<T>(
 const configText = `stores:
   source: { kind: postgres, url: '\${BENCH_SOURCE}' }
   target: { kind: postgres, url: '\${BENCH_TARGET}' }
+  vault: { kind: directory, path: '\${BENCH_FILES}/vault', encryption: { key: '\${BENCH_KEY}' } }
+  far: { kind: directory, path: '\${BENCH_FILES}/far', encryption: { key: '\${BENCH_KEY}' } }
 temporal: { taskQueue: ${taskQueue} }
 worker: { log: { level: warn } }
 `;
