@@ -48,6 +48,7 @@ export async function describeBackup(stores: StoreProvider, input: StageInput): 
       'source',
       tables.map((table) => table.definition.name),
     )),
+    ...(await requireCapability(vault, 'tableReader').preflight('target', [])),
     ...(await vaultFindings(stores, { job, tables })),
   );
   const scope = tables.some((table) => table.window !== null) ? 'window' : 'full';

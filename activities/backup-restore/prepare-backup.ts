@@ -86,7 +86,10 @@ export async function beginning(
   const kept: BackupTable[] = [];
   for (const { definition } of tables) {
     const script = await (builder.scriptToKeep?.(definition) ?? builder.script(definition, definition.name));
-    kept.push({ definition, script });
+    // Where the rows once were is no place of theirs any more: they may go back there.
+    const lasting = { ...definition };
+    delete lasting.place;
+    kept.push({ definition: lasting, script });
   }
   const { compression, compressionLevel, encrypt, consistency } = job.backup;
   return {
