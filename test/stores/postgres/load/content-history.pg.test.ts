@@ -142,6 +142,18 @@ describe.each([18, 15] as const)('the mark of what was read, over the life of a 
     },
   );
 
+  /** Read before a transaction that commits without waiting for the disk, after it, and after a crash just then. */
+  async function crash(update: string): Promise<[Read, Read, Read]> {
+    const before = await read(store, 't');
+    expect(await isUnchanged(store, 't', before)).toBe(true);
+    await connected((client) => client.query(`SET synchronous_commit = off; ${update}`));
+    const lost = await read(store, 't');
+    expect(lost.digest).not.toBe(before.digest);
+    await server.kill();
+    await server.restart();
+    return [before, lost, await read(store, 't')];
+  }
+
   it('is not believed after a crash that took a visible transaction back', async () => {
     const update = `UPDATE public.t SET v = v + 1 WHERE id = 1`;
     await connected((client) =>
@@ -150,20 +162,16 @@ describe.each([18, 15] as const)('the mark of what was read, over the life of a 
       ),
     );
     await connected((client) => client.query('CHECKPOINT'));
-    const before = await read(store, 't');
-    expect(await isUnchanged(store, 't', before)).toBe(true);
-    await connected(async (client) => {
-      await client.query('SET synchronous_commit = off');
-      await client.query(update);
-      await client.query(update);
-    });
-    const lost = await read(store, 't');
-    expect(lost.digest).not.toBe(before.digest);
-    await server.kill();
-    await server.restart();
-    const after = await read(store, 't');
+    let [before, lost, after] = await crash(update);
+    // The server may have flushed it by itself just then.
+    while (after.digest === lost.digest) [before, lost, after] = await crash(update);
+    expect(after.digest).toBe(before.digest);
     // Another transaction may get the id of the one that was lost.
-    await connected((client) => client.query(`UPDATE public.t SET v = 99 WHERE id = 1`));
+    expect(after.digest).toBe(before.digest);
+    await connected(async (client) => {
+      await client.query(`UPDATE public.t SET v = 99 WHERE id = 1`);
+      for (let xid = 0; xid < 50; xid += 1) await client.query('SELECT pg_current_xact_id()');
+    });
     expect(await isUnchanged(store, 't', lost)).toBe(false);
     expect(await isUnchanged(store, 't', before)).toBe(false);
     expect(await isUnchanged(store, 't', after)).toBe(false);
