@@ -21,16 +21,16 @@ describe('snapshots', () => {
   });
 
   it.each([
-    ['10:20:10', '10:20:10', true, true],
-    ['10:30:10', '10:20:10', true, true],
-    ['10:30:10', '10:20:10', false, false],
-    ['20:30:25', '10:20:10', false, true],
-    ['10:30:10', '10:20:', true, false],
-    ['10:19:', '10:20:', true, false],
-    ['12:30:12', '10:20:10', true, false],
-    ['21:30:21', '10:20:', true, true],
-  ])('%s after %s, all known to run: %s: sees the same is %s', (later, earlier, complete, sees) => {
-    expect(seesAllOf(snapshot(later), snapshot(earlier), complete)).toBe(sees);
+    { later: '10:20:10', earlier: '10:20:10', complete: true, sees: true },
+    { later: '10:30:10', earlier: '10:20:10', complete: true, sees: true },
+    { later: '10:30:10', earlier: '10:20:10', complete: false, sees: false },
+    { later: '20:30:25', earlier: '10:20:10', complete: false, sees: true },
+    { later: '10:30:10', earlier: '10:20:', complete: true, sees: false },
+    { later: '10:19:', earlier: '10:20:', complete: true, sees: false },
+    { later: '12:30:12', earlier: '10:20:10', complete: true, sees: false },
+    { later: '21:30:21', earlier: '10:20:', complete: true, sees: true },
+  ])('$later after $earlier, all known to run: $complete: sees the same is $sees', (pair) => {
+    expect(seesAllOf(snapshot(pair.later), snapshot(pair.earlier), pair.complete)).toBe(pair.sees);
   });
 
   it('ask for no row when no transaction came between, and give up when too many did', () => {
