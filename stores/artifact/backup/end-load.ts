@@ -9,8 +9,9 @@ const partialAgeMs = 0;
 export async function endLoad(artifact: Artifact, backup: string): Promise<void> {
   const { place } = artifact;
   if (!(await artifact.isOver(backup))) await place.writeJson(overKey(backup), await sumUp(artifact, backup));
+  // First what lets a unit begin: without its receipt a late one would be written once more.
+  await place.remove([beginKey(backup)]);
   await place.removeBelow(workFolder(backup));
   await place.removeBelow(`${planFolder(backup)}begun-`);
-  await place.remove([beginKey(backup)]);
   await place.sweep('', partialAgeMs);
 }

@@ -18,6 +18,7 @@ import { inGroups, mapEach } from '../objects/place.ts';
 import { type Coding, plainCoding, type StoredRef, writeLines } from '../objects/sealed.ts';
 import { codingOf, type PlanHead } from './backup-under-way.ts';
 import { batchPage } from './batches.ts';
+import { removeAbandoned } from './clean-up.ts';
 
 /** Plans as pages of many units. They hold key ranges, so they are encrypted where the backup is. */
 export function createPlans(artifact: Artifact): LoadPlans {
@@ -48,6 +49,7 @@ async function writePlan(artifact: Artifact, plan: NewPlan): Promise<PlanTotals>
   const known = await underWay.readHead();
   if (known !== null) return known.totals;
   await artifact.claim(plan.ref.job);
+  await removeAbandoned(artifact, backup);
   const begun = await underWay.readBegun();
   const coding = begun === null ? plainCoding : codingOf(begun);
   const token = newToken();

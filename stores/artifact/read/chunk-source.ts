@@ -99,13 +99,18 @@ async function entriesOf(published: PublishedBackup, unit: LoadUnit): Promise<He
   const one = slice === 0 ? null : await published.entryOf(sourceLeaf, slice);
   const entries = slice === 0 ? await published.entriesOfLeaf(sourceLeaf) : one === null ? [] : [one];
   const [first] = entries;
-  const isSame = slice === 0 || JSON.stringify(first?.range) === JSON.stringify(unit.range);
+  const isSame = slice === 0 || rangeText(first?.range) === rangeText(unit.range);
   if (first !== undefined && isSame) return { first, entries };
   throw new SynclineError(
     'source.chunkChanged',
     `Backup ${published.manifest.backup} does not hold chunk ${unit.chunk} as it was planned.`,
     { details: { chunk: unit.chunk } },
   );
+}
+
+/** The ledger that kept the plan may hand out the fields in another order. */
+function rangeText(range: LoadUnit['range'] | undefined): string {
+  return range === null || range === undefined ? '' : JSON.stringify([range.columns, range.from, range.to]);
 }
 
 async function announcedSlices(

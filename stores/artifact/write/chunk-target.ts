@@ -32,7 +32,8 @@ async function begin(
   const backup = artifact.backupOf(ref);
   const underWay = artifact.underWay(backup);
   const { token } = await underWay.expectHead();
-  const begun = await underWay.expectBegun();
+  const begun = await underWay.readBegun();
+  if (begun === null) return { loaded: await publishedUnit(artifact, backup, unit.ordinal) };
   const loaded = await findLoaded(artifact, backup, { ordinal: unit.ordinal, plan: token });
   if (loaded !== null) return { loaded };
   // An attempt before this one may have been killed while it wrote. Its whole objects stay until publishing: it may be
@@ -40,6 +41,16 @@ async function begin(
   if (attempt > 1) await place.sweep(unitPrefix({ backup, chunk: unit.chunk, slice: unit.slice }), 0);
   const earlier = await findEarlier(artifact, begun, { plan, unit });
   return { writing: new ObjectWriting({ artifact, backup, begun, planToken: token, earlier }, request) };
+}
+
+/** A unit that comes too late: its backup is published, and holds it. */
+async function publishedUnit(artifact: Artifact, backup: string, ordinal: number): Promise<LoadedUnit> {
+  if (await artifact.isOver(backup)) {
+    const published = await artifact.published(backup);
+    for await (const { held } of published.entriesOfUnits(ordinal, ordinal))
+      return { rows: held.rows, bytes: held.from === backup ? held.bytes : 0, digest: held.digest };
+  }
+  throw new SynclineError('job.notFound', `Backup ${backup} is not being made.`);
 }
 
 interface UnitOfPlan {
