@@ -48,13 +48,14 @@ async function end(session: OpenSession, stop: () => void): Promise<void> {
   }
 }
 
-/** `lost` resolves only for an end that nobody asked for; after `stop` it stays open. */
+/** `lost` resolves only for an end that nobody asked for. */
 function watch(session: OpenSession, signal: AbortSignal): { lost: Promise<string>; stop: () => void } {
   let stop: () => void = () => undefined;
   const lost = new Promise<string>((resolve) => {
-    let asked = false;
+    let watching = true;
+    let silent = false;
     const ended = (): void => {
-      if (asked) return;
+      if (!watching) return;
       stop();
       void session.destroy();
       resolve('The session that held the snapshot has ended.');
@@ -63,25 +64,20 @@ function watch(session: OpenSession, signal: AbortSignal): { lost: Promise<strin
       stop();
       void session.destroy();
     };
-    const timer = setInterval(() => {
-      if (asked) return;
-      if (awaited) ended();
-      else void ask();
-    }, keepAliveMs);
-    let awaited = false;
     const ask = async (): Promise<void> => {
-      awaited = true;
-      try {
-        await session.query('SELECT 1');
-        awaited = false;
-      } catch {
-        ended();
-      }
+      silent = true;
+      await session.query('SELECT 1');
+      silent = false;
     };
+    const timer = setInterval(() => {
+      if (silent) ended();
+      else ask().catch(ended);
+    }, keepAliveMs);
     session.client.once('end', ended);
     signal.addEventListener('abort', onAbort, { once: true });
     stop = () => {
-      asked = true;
+      if (!watching) return;
+      watching = false;
       clearInterval(timer);
       session.client.removeListener('end', ended);
       signal.removeEventListener('abort', onAbort);
