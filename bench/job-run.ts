@@ -24,6 +24,7 @@ export interface Measured {
   readonly bytes: number;
   /** Null for what is not a job. */
   readonly stages: Stages | null;
+  readonly workflowId?: string;
 }
 
 let runs = 0;
@@ -55,6 +56,7 @@ export async function runDefinition(stage: Stage, worker: BuiltWorker, text: str
     rows: result.rows,
     bytes: result.bytes,
     stages: await stagesOf(stage.temporal, submitted.workflowId),
+    workflowId: submitted.workflowId,
   };
 }
 

@@ -17,6 +17,8 @@ export interface GroupableUnit {
 export interface GroupingScope {
   /** Units in the whole plan, not in this page: it decides the grain. */
   readonly totalUnits: number;
+  /** Most units will be found unchanged, so that a unit costs little and an activity of its own would cost more. */
+  readonly mostlyUnchanged?: boolean;
 }
 
 /** A plan with fewer units gives each its own activity: the Timeline then shows chunks by name. */
@@ -38,7 +40,7 @@ export const blockUnits = 500;
  * A gap in the ordinals (dead letters) ends a batch too, so that every ordinal in `from..to` is a unit that was given.
  */
 export function groupUnits(units: readonly GroupableUnit[], scope: GroupingScope): UnitBatch[] {
-  const limit = unitsPerBatch(scope.totalUnits);
+  const limit = unitsPerBatch(scope);
   const batches: UnitBatch[] = [];
   let group: GroupableUnit[] = [];
   let bytes = 0;
@@ -60,8 +62,12 @@ export function lastOrdinalOfBlock(ordinal: number): number {
   return Math.ceil(ordinal / blockUnits) * blockUnits;
 }
 
+/** Batches to share out, at least, when units cost next to nothing: some for each of a few lanes. */
+const fewBatches = 16;
+
 /** One for small plans; then so many that a middle-sized plan still has about a hundred batches to share out. */
-function unitsPerBatch(totalUnits: number): number {
+function unitsPerBatch({ totalUnits, mostlyUnchanged = false }: GroupingScope): number {
+  if (mostlyUnchanged) return Math.min(maxBatchUnits, Math.ceil(totalUnits / fewBatches));
   if (totalUnits < unitsWorthGrouping) return 1;
   return Math.min(maxBatchUnits, Math.ceil(totalUnits / 100));
 }

@@ -4,6 +4,7 @@ import { contentOf, createTable, dropTable, fillTable, tableName } from '../benc
 import { type Figure, figureOf, ratio } from '../figures.ts';
 import type { BenchOptions } from '../options.ts';
 import type { Say, Stage } from '../stage.ts';
+import { activityTimes } from './activity-times.ts';
 import { type BackupSpec, bytesBelow, runStage } from './job.ts';
 
 export interface IncrementalFigures {
@@ -40,17 +41,19 @@ export async function incrementalBackups(
       const spec: BackupSpec = { name, compression: 'zstd', encrypt: false, verify: 'digest' };
       const folder = join(stage.folder, 'vault', name);
       const first = await runStage(stage, worker, { spec, of: 'backup' });
+      say(`  ${await activityTimes(stage.temporal, first.workflowId)}`);
       const bytes = await bytesBelow(folder);
       await stage.source.query(`UPDATE ${tableName}_${String(round % chunks)} SET price = price + 1`);
       await stage.source.query('CHECKPOINT');
       const second = await runStage(stage, worker, { spec, of: 'backup' });
+      const times = await activityTimes(stage.temporal, second.workflowId);
       const added = (await bytesBelow(folder)) - bytes;
       full.push(first.wallSeconds);
       incremental.push(second.wallSeconds);
       fullMB.push(bytes / 1e6);
       incrementalMB.push(added / 1e6);
       say(
-        `  round ${String(round + 1)}  full ${first.wallSeconds.toFixed(2)} s, ${(bytes / 1e6).toFixed(1)} MB; incremental ${second.wallSeconds.toFixed(2)} s, ${(added / 1e6).toFixed(1)} MB`,
+        `  round ${String(round + 1)}  full ${first.wallSeconds.toFixed(2)} s, ${(bytes / 1e6).toFixed(1)} MB; incremental ${second.wallSeconds.toFixed(2)} s, ${(added / 1e6).toFixed(1)} MB (${times})`,
       );
       if (round === options.rounds - 1)
         await checkRestore(stage, () => runStage(stage, worker, { spec, of: 'restore' }));

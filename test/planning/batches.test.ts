@@ -50,6 +50,19 @@ const plans = fc
   .map((chunks) => planOf([...chunks, ...chunks, ...chunks]));
 
 describe('groupUnits', () => {
+  it('shares a small plan out in few batches when most of it is expected to be unchanged', () => {
+    const units = planOf(Array.from({ length: 100 }, () => ({ slices: 0, bytes: 1e6 })));
+    const looks = groupUnits(units, { totalUnits: 100, mostlyUnchanged: true });
+    expect(looks.map((batch) => batch.units)).toEqual([...Array.from({ length: 14 }, () => 7), 2]);
+    expect(groupUnits(units, { totalUnits: 100 })).toHaveLength(100);
+  });
+
+  it('never puts more bytes into one of these batches than into any other', () => {
+    const units = planOf(Array.from({ length: 100 }, () => ({ slices: 0, bytes: maxBatchBytes / 2 })));
+    const looks = groupUnits(units, { totalUnits: 100, mostlyUnchanged: true });
+    expect(looks.every((batch) => batch.units === 2)).toBe(true);
+  });
+
   it('covers every unit once, in order, within its bounds, and leaves each finish alone', () => {
     fc.assert(
       fc.property(plans, (units) => {

@@ -12,7 +12,9 @@ export async function batchPage(artifact: Artifact, request: ListBatchesInput): 
   const { totals } = await underWay.expectHead();
   // A published backup is as it is: what was set aside is not made up for.
   if (await artifact.isOver(backup)) return { batches: [], next: totals.units, end: true };
-  const scope: Scope = { artifact, underWay, totalUnits: totals.units };
+  const begun = await underWay.readBegun();
+  const mostlyUnchanged = begun !== null && begun.basedOn !== null;
+  const scope: Scope = { artifact, underWay, totalUnits: totals.units, mostlyUnchanged };
   return request.onlyMissing ? await missingPage(scope, request) : await planPage(scope, request);
 }
 
@@ -20,17 +22,21 @@ interface Scope {
   readonly artifact: Artifact;
   readonly underWay: BackupUnderWay;
   readonly totalUnits: number;
+  readonly mostlyUnchanged: boolean;
 }
 
 /** Block by block, as planning/batches.ts asks for: the same batches come out wherever the page begins. */
-async function planPage({ underWay, totalUnits }: Scope, page: ListBatchesInput): Promise<BatchPage> {
+async function planPage(
+  { underWay, totalUnits, mostlyUnchanged }: Scope,
+  page: ListBatchesInput,
+): Promise<BatchPage> {
   const batches: UnitBatch[] = [];
   let after = page.after;
   while (after < totalUnits && batches.length < page.limit) {
     const end = lastOrdinalOfBlock(after + 1);
     const units: LoadUnit[] = [];
     for await (const unit of underWay.units(after + 1, end)) units.push(unit);
-    const some = groupUnits(units, { totalUnits }).slice(0, page.limit - batches.length);
+    const some = groupUnits(units, { totalUnits, mostlyUnchanged }).slice(0, page.limit - batches.length);
     batches.push(...some);
     after = some.at(-1)?.to ?? end;
   }
