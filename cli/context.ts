@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { StoresFile } from '../definitions/stores-file.ts';
 import type { StoreProvider } from '../stores/spi/store.ts';
 import { type Config, loadConfig } from '../worker/config.ts';
 import {
@@ -54,9 +55,14 @@ export class CommandContext {
   }
 
   async stores(): Promise<StoreProvider> {
+    return await this.storesOf(this.configWithStores().stores);
+  }
+
+  /** Stores that no file need name. */
+  async storesOf(stores: StoresFile['stores']): Promise<StoreProvider> {
     // Drivers are loaded only by the commands that connect to stores.
     const { createStoreProvider } = await import('../worker/stores.ts');
-    const provider = await createStoreProvider(this.configWithStores(), { redaction });
+    const provider = await createStoreProvider({ stores }, { redaction });
     this.closers.push(() => provider.closeAll());
     return provider;
   }

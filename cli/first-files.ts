@@ -10,6 +10,11 @@ stores:
   dr:
     kind: postgres
     url: '\${DR_URL}'
+  # vault: # for backup-restore.yaml: a directory, an s3 bucket or an sftp server
+  #   kind: directory
+  #   path: /var/backups/syncline
+  #   encryption: { key: '\${BACKUP_KEY}' } # 32 bytes; openssl rand -hex 32 makes one
+  #   taskQueue: dr-site # only if it lies at another site: workers there poll this queue
 temporal:
   taskQueue: syncline
   # profile: default    # of Temporal's client configuration; TEMPORAL_ADDRESS and the like work too
@@ -35,4 +40,27 @@ run:
   parallel: 4 # chunks (partitions) in flight
   verify: digest # none, count, or digest: compare content on both servers
 # schedule: { cron: '30 22 * * *', timezone: Europe/Berlin } # then: syncline apply copy.yaml
+`;
+
+export const firstBackupFile = `# yaml-language-server: $schema=./syncline.schema.json
+# Tables into files, the files to another place, and back into a database. Put a store \`vault\` into syncline.yaml.
+kind: backup-restore
+name: my-first-backup
+stages: [backup, restore] # any contiguous part of [backup, transfer, restore]: [backup] here, carry the disk, [restore] there
+source:
+  store: prod
+  tables: [public.my_table]
+backup:
+  store: vault
+  path: my-first-backup/ # of this job alone
+  encrypt: false # true: with the key of the store
+  incremental: true # unchanged chunks refer to the latest full backup
+# transfer: { to: { store: far-vault, path: my-first-backup/ } } # with stage transfer; restore then reads there
+restore:
+  store: dr
+  mode: replace
+  createTables: true
+  only: changed # a chunk that the target has already is not written again
+keep: { last: 7, days: 30 } # whichever keeps more
+# schedule: { cron: '30 22 * * *', timezone: Europe/Berlin } # then: syncline apply backup-restore.yaml
 `;

@@ -66,7 +66,7 @@ async function presentLedger(
   job: ResolvedBackupRestoreJob,
 ): Promise<OpenedLedger> {
   const opened: OpenedLedger[] = [];
-  const errors: unknown[] = [];
+  const errors: SynclineError[] = [];
   for (const stage of job.stages) {
     try {
       opened.push(await ledgerOfStage(stores, job, stage));
@@ -76,7 +76,9 @@ async function presentLedger(
       output.note(`Stage ${stage} cannot be asked: ${error.message}`);
     }
   }
-  return presentOf(opened) ?? (await Promise.reject(errors[0] as Error));
+  const present = presentOf(opened);
+  if (present === null) throw errors[0];
+  return present;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import { applyCommand } from './commands/apply.ts';
+import { backupCommand } from './commands/backup.ts';
 import { chunksCommand } from './commands/chunks.ts';
 import { devCommand } from './commands/dev.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -48,6 +49,7 @@ export function createProgram(): Command {
     policyCommand,
     removeCommand,
     historyCommand,
+    backupCommand,
     workerCommand,
     doctorCommand,
     devCommand,

@@ -24,23 +24,33 @@ export function cliReference(): string {
     '|---|---|',
     ...codes.map((name) => `| ${exitCodes[name]} | ${cell(exitCodeTexts[name])} |`),
     '',
-    ...program.commands.flatMap(commandSection),
+    ...program.commands.flatMap((command) => commandSections(command, [])),
     ...workerSection,
   ].join('\n');
 }
 
 const codes = Object.keys(exitCodes) as (keyof typeof exitCodes)[];
 
-function commandSection(command: Command): string[] {
+/** A command, then its subcommands. */
+function commandSections(command: Command, parents: readonly string[]): string[] {
+  const names = [...parents, command.name()];
   const words = command.registeredArguments.map(argumentWord);
+  const more = command.commands.length > 0 ? ['<command>'] : [];
   const options = command.options.length === 0 ? [] : [...optionTable(command.options), ''];
   return [
-    `## \`syncline ${[command.name(), ...words].join(' ')}\``,
+    `${'#'.repeat(names.length + 1)} \`syncline ${[...names, ...words, ...more].join(' ')}\``,
     '',
     command.description(),
     '',
+    ...command.registeredArguments.flatMap(argumentLines),
     ...options,
+    ...command.commands.flatMap((inner) => commandSections(inner, names)),
   ];
+}
+
+/** What `[words…]` stands for must be said; other arguments say it by their name. */
+function argumentLines({ variadic, description, required }: Argument): string[] {
+  return variadic && !required ? [`Words: ${description}.`, ''] : [];
 }
 
 function argumentWord(argument: Argument): string {

@@ -16,7 +16,7 @@ async function doctor(context: CommandContext): CommandResult {
   return findings.every(({ ok }) => ok) ? exitCodes.done : exitCodes.unreachable;
 }
 
-function lines({ ok, what, message, cure }: Finding): string[] {
-  const line = `${ok ? 'ok  ' : 'FAIL'}  ${what}: ${message}`;
+function lines({ ok, warning, what, message, cure }: Finding): string[] {
+  const line = `${warning === true ? 'warn' : ok ? 'ok  ' : 'FAIL'}  ${what}: ${message}`;
   return cure === null ? [line] : [line, `      cure: ${cure}`];
 }

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { SynclineError } from '../../definitions/errors.ts';
 import { jobJsonSchema } from '../../definitions/json-schema.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
-import { firstJobFile, firstStoresFile } from '../first-files.ts';
+import { firstBackupFile, firstJobFile, firstStoresFile } from '../first-files.ts';
 
 interface InitOptions {
   readonly force?: boolean;
@@ -12,7 +12,7 @@ interface InitOptions {
 export function initCommand(): Command {
   return new Command('init')
     .description(
-      'Write a commented syncline.yaml, a first job file and the schema for editors into this folder.',
+      'Write a commented syncline.yaml, a first job file of each kind and the schema for editors into this folder.',
     )
     .option('--force', 'write over files that are there')
     .action(withContext(init));
@@ -22,6 +22,7 @@ function init({ output }: CommandContext, { force }: InitOptions): CommandResult
   const files = new Map([
     ['syncline.yaml', firstStoresFile],
     ['copy.yaml', firstJobFile],
+    ['backup-restore.yaml', firstBackupFile],
     ['syncline.schema.json', `${JSON.stringify(jobJsonSchema(), null, 2)}\n`],
   ]);
   const inTheWay = [...files.keys()].filter((name) => existsSync(name));

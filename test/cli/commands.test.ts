@@ -61,8 +61,13 @@ test('SYNCLINE_DEBUG=1 shows the stack', async () => {
 test('what init writes is valid, and it writes over nothing', async () => {
   const cwd = await folder();
   expect((await runCli(['init'], { cwd })).code).toBe(0);
-  expect((await readdir(cwd)).sort()).toEqual(['copy.yaml', 'syncline.schema.json', 'syncline.yaml']);
-  expect((await runCli(['validate', 'copy.yaml'], { cwd })).code).toBe(0);
+  expect((await readdir(cwd)).sort()).toEqual([
+    'backup-restore.yaml',
+    'copy.yaml',
+    'syncline.schema.json',
+    'syncline.yaml',
+  ]);
+  expect((await runCli(['validate', 'copy.yaml', 'backup-restore.yaml'], { cwd })).code).toBe(0);
   const again = await runCli(['init'], { cwd });
   expect(again.code).toBe(2);
   expect(again.stderr).toContain('--force');

@@ -7,9 +7,14 @@ import { startGuardian } from '../../worker/local/guardian.ts';
 import { onlyTemporal } from '../../worker/local/temporal-environment.ts';
 import { waitForWorker } from '../../worker/local/worker-ready.ts';
 
+/** An entry under `stores:`, `kind` among them. */
+export type StoreSettings = Readonly<Record<string, unknown>>;
+
 export interface WorkerProcessOptions {
-  /** The `stores:` of its syncline.yaml: name and PostgreSQL URL. */
-  readonly stores: Readonly<Record<string, string>>;
+  /** The `stores:` of its syncline.yaml: by name the URL of a PostgreSQL server, or the whole entry of another store. */
+  readonly stores: Readonly<Record<string, string | StoreSettings>>;
+  /** Lines for more of them, for instance `vault: { kind: directory, path: /tmp/vault }`. */
+  readonly moreStores?: readonly string[];
   readonly temporalAddress: string;
   readonly taskQueue: string;
   /** For instance SYNCLINE_FAULT. */
@@ -58,12 +63,14 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   return started;
 }
 
-function configText({ stores, taskQueue, settings = [] }: WorkerProcessOptions): string {
-  const lines = Object.entries(stores).map(
-    ([name, url]) => `  ${name}: { kind: postgres, url: ${JSON.stringify(url)} }`,
-  );
+function configText({ stores, moreStores = [], taskQueue, settings = [] }: WorkerProcessOptions): string {
+  const lines = Object.entries(stores).map(([name, store]) => {
+    const entry = typeof store === 'string' ? { kind: 'postgres', url: store } : store;
+    return `  ${name}: ${JSON.stringify(entry)}`;
+  });
   const worker = settings.length === 0 ? [] : ['worker:', ...settings.map((line) => `  ${line}`)];
-  return ['stores:', ...lines, 'temporal:', `  taskQueue: ${taskQueue}`, ...worker, ''].join('\n');
+  const more = moreStores.map((line) => `  ${line}`);
+  return ['stores:', ...lines, ...more, 'temporal:', `  taskQueue: ${taskQueue}`, ...worker, ''].join('\n');
 }
 
 function asWorker(child: ChildProcess, ended: Promise<number | NodeJS.Signals>): WorkerProcess {

@@ -32,20 +32,27 @@ export interface Desk extends Omit<DatabasePair, 'drop'> {
   syncline(args: readonly string[], words?: Words): Promise<CliAnswer>;
   /** The same with `-o json`: exit code and what it printed, line by line. */
   json(...args: string[]): Promise<{ readonly code: number | null; readonly values: readonly unknown[] }>;
-  startWorker(env?: Readonly<Record<string, string>>): Promise<WorkerProcess>;
+  /** `site`: the task queue that it polls instead of the desk's own. */
+  startWorker(env?: Readonly<Record<string, string>>, site?: string): Promise<WorkerProcess>;
   end(): Promise<void>;
 }
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 
-export async function openDesk(): Promise<Desk> {
+export interface DeskOptions {
+  /** Lines for more stores in its syncline.yaml, for instance `vault: { kind: directory, path: … }`. */
+  readonly moreStores?: (folder: string) => readonly string[];
+}
+
+export async function openDesk({ moreStores = () => [] }: DeskOptions = {}): Promise<Desk> {
   const databases = await createDatabasePair();
   const { source, target } = databases;
   const folder = await mkdtemp(join(tmpdir(), 'syncline-desk-'));
   const taskQueue = uniqueTaskQueue();
   const config = join(folder, 'syncline.yaml');
   const stores = { source: source.url, target: target.url };
-  await writeFile(config, configText(stores, taskQueue), { mode: 0o600 });
+  const more = moreStores(folder);
+  await writeFile(config, configText({ stores, more, taskQueue }), { mode: 0o600 });
   const env = await onlyTemporal(temporalAddress(), folder);
   const connection = await Connection.connect({ address: temporalAddress() });
   const workers: WorkerProcess[] = [];
@@ -64,9 +71,10 @@ export async function openDesk(): Promise<Desk> {
       const lines = stdout.split('\n').filter((line) => line !== '');
       return { code, values: lines.map((line) => JSON.parse(line) as unknown) };
     },
-    async startWorker(workerEnv = {}) {
-      const options = { stores, temporalAddress: temporalAddress(), taskQueue, env: workerEnv };
-      const worker = await startWorkerProcess(options);
+    async startWorker(workerEnv = {}, site = taskQueue) {
+      const worker = await startWorkerProcess({
+        ...{ stores, moreStores: more, temporalAddress: temporalAddress(), taskQueue: site, env: workerEnv },
+      });
       workers.push(worker);
       return worker;
     },
@@ -79,11 +87,18 @@ export async function openDesk(): Promise<Desk> {
   };
 }
 
-function configText(stores: Readonly<Record<string, string>>, taskQueue: string): string {
+interface ConfigParts {
+  readonly stores: Readonly<Record<string, string>>;
+  readonly more: readonly string[];
+  readonly taskQueue: string;
+}
+
+function configText({ stores, more, taskQueue }: ConfigParts): string {
   const lines = Object.entries(stores).map(
     ([name, url]) => `  ${name}: { kind: postgres, url: ${JSON.stringify(url)} }`,
   );
-  return ['stores:', ...lines, 'temporal:', `  taskQueue: ${taskQueue}`, ''].join('\n');
+  const others = more.map((line) => `  ${line}`);
+  return ['stores:', ...lines, ...others, 'temporal:', `  taskQueue: ${taskQueue}`, ''].join('\n');
 }
 
 async function answerOf(args: readonly string[], { env, cwd, onStart }: Words): Promise<CliAnswer> {

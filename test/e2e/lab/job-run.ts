@@ -3,12 +3,14 @@ import { inputOf, start, submit, type Submitted } from '../../../cli/client.ts';
 import { queryStatus } from '../../../cli/job-status.ts';
 import { readJobFiles } from '../../../cli/job-files.ts';
 import { type Outcome, outcomeOf } from '../../../cli/outcome.ts';
+import type { SiteQueues } from '../../../cli/sites.ts';
 import type { JobStatus } from '../../../definitions/contracts/status.ts';
 import { connectClient, type TemporalAccess } from '../../../worker/connection.ts';
 import { messageNames } from '../../../definitions/contracts/names.ts';
 
 export interface Jobs {
-  submit(file: string): Promise<JobRun>;
+  /** `queues`: task queue of the workers near a store, by its name. */
+  submit(file: string, queues?: SiteQueues): Promise<JobRun>;
   close(): Promise<void>;
 }
 
@@ -34,13 +36,13 @@ export async function openJobs(temporalAddress: string, taskQueue: string): Prom
     taskQueue,
   });
   return {
-    async submit(file) {
+    async submit(file, queues) {
       const [job] = readJobFiles([file]);
       if (job === undefined) throw new Error('The file holds no job.');
-      const submitted = await submit(access, job);
+      const submitted = await submit(access, queues === undefined ? job : { ...job, queues });
       return jobRun(access, submitted, () =>
         start(access, submitted.address, {
-          input: inputOf(job.job, { definitionHash: job.definitionHash, intent: 'remove' }),
+          input: inputOf(job.job, { definitionHash: job.definitionHash, intent: 'remove', queues }),
           taskQueue,
         }),
       );

@@ -3,11 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startTcpProxy, startProxyFor, type TcpProxy } from '../../support/tcp-proxy.ts';
-import { startWorkerProcess, type WorkerProcess } from '../../support/worker-process.ts';
+import { startWorkerProcess, type StoreSettings, type WorkerProcess } from '../../support/worker-process.ts';
 import type { Sides } from './checks.ts';
 import { createLabDatabase } from './database.ts';
 import { type JobRun, openJobs } from './job-run.ts';
-import { createTables, jobText, type Shape } from './shape.ts';
+import { createTables, type JobText, jobText, type Shape } from './shape.ts';
 
 /** Servers that a rig stands on: URLs of superusers, and the Temporal server. */
 export interface Place {
@@ -35,7 +35,16 @@ export interface Rig extends Sides {
   end(): Promise<void>;
 }
 
-export async function createRig(place: Place, shape: Shape): Promise<Rig> {
+/** What makes a rig one of another kind of job than `copy`. */
+export interface RigKind {
+  /** Further entries of every worker's syncline.yaml. */
+  readonly stores: Readonly<Record<string, StoreSettings>>;
+  text(job: JobText): string;
+}
+
+const copyKind: RigKind = { stores: {}, text: jobText };
+
+export async function createRig(place: Place, shape: Shape, kind = copyKind): Promise<Rig> {
   const id = randomBytes(5).toString('hex');
   const name = `lab-${id}`;
   const folder = await mkdtemp(join(tmpdir(), 'syncline-lab-'));
@@ -69,7 +78,11 @@ export async function createRig(place: Place, shape: Shape): Promise<Rig> {
     startWorker: (env = {}) =>
       keep(
         startWorkerProcess({
-          stores: { source: network.source.rewrite(source.url), target: network.target.rewrite(target.url) },
+          stores: {
+            ...kind.stores,
+            source: network.source.rewrite(source.url),
+            target: network.target.rewrite(target.url),
+          },
           temporalAddress: `127.0.0.1:${network.temporal.port}`,
           taskQueue,
           env,
@@ -78,14 +91,14 @@ export async function createRig(place: Place, shape: Shape): Promise<Rig> {
     startWorkerElsewhere: () =>
       keep(
         startWorkerProcess({
-          stores: { source: source.url, target: target.url },
+          stores: { ...kind.stores, source: source.url, target: target.url },
           temporalAddress: place.temporalAddress,
           taskQueue,
         }),
       ),
     async submit(onFailure) {
       const file = join(folder, 'job.yaml');
-      await writeFile(file, jobText({ ...shape, name, ...(onFailure === undefined ? {} : { onFailure }) }));
+      await writeFile(file, kind.text({ ...shape, name, ...(onFailure === undefined ? {} : { onFailure }) }));
       return await jobs.submit(file);
     },
     async end() {
