@@ -5,7 +5,7 @@ import type { ColumnPieces, Sequence } from './read-tables.ts';
 import { nameLiteral, onlyIf } from './statements.ts';
 import { optionsOf, sequenceName, type Tree } from './write-tables.ts';
 
-interface ForeignKey {
+export interface ForeignKey {
   readonly schema: string;
   readonly table: string;
   readonly name: string;
@@ -28,17 +28,22 @@ SELECT n.nspname AS schema, c.relname AS table, con.conname AS name, pg_get_cons
  WHERE con.conrelid = ANY ($1::oid[]) AND con.contype = 'f' AND (con.conparentid = 0 OR con.conrelid = $2::oid)
  ORDER BY con.conrelid, con.conname COLLATE "C"`;
 
-/** Foreign keys after the rows: added without a check under a short lock, then validated. */
-export async function scriptForeignKeys(
+export async function readForeignKeys(
   session: Session,
-  tree: Tree,
-): Promise<{ statements: string[]; notes: string[] }> {
-  const [root] = tree.members;
-  const oids = tree.members.map((member) => member.oid);
-  const rows = await session.query<ForeignKey>(foreignKeysQuery, [oids, root?.oid]);
-  const statements = rows.flatMap((row) => foreignKey(row, tree.renaming));
+  relations: readonly number[],
+  root: number | undefined,
+): Promise<readonly ForeignKey[]> {
+  return await session.query<ForeignKey>(foreignKeysQuery, [relations, root]);
+}
+
+/** Foreign keys after the rows: added without a check under a short lock, then validated. */
+export function scriptForeignKeys(
+  rows: readonly ForeignKey[],
+  renaming: Renaming,
+): { statements: string[]; notes: string[] } {
+  const statements = rows.flatMap((row) => foreignKey(row, renaming));
   const notes = rows
-    .filter((row) => !isSelf(row, tree.renaming))
+    .filter((row) => !isSelf(row, renaming))
     .map((row) => {
       const referenced = quoteName({ schema: row.refSchema, name: row.refTable });
       return `Foreign key ${row.name} is added after the rows, and only where ${referenced} is on the target.`;
@@ -105,7 +110,7 @@ SELECT sn.nspname AS schema, s.stxname AS name, n.nspname AS "tableSchema", c.re
   JOIN pg_class c ON c.oid = s.stxrelid JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE s.stxrelid = ANY ($1::oid[]) ORDER BY s.oid`;
 
-interface StatisticsRow {
+export interface StatisticsRow {
   readonly schema: string;
   readonly name: string;
   readonly tableSchema: string;
@@ -113,19 +118,23 @@ interface StatisticsRow {
   readonly definition: string;
 }
 
+export async function readStatistics(
+  session: Session,
+  relations: readonly number[],
+): Promise<readonly StatisticsRow[]> {
+  return await session.query<StatisticsRow>(statisticsQuery, [relations]);
+}
+
 /** Extended statistics objects; ANALYZE fills them. */
-export async function scriptStatistics(session: Session, tree: Tree): Promise<string[]> {
-  const rows = await session.query<StatisticsRow>(statisticsQuery, [
-    tree.members.map((member) => member.oid),
-  ]);
+export function scriptStatistics(rows: readonly StatisticsRow[], renaming: Renaming): string[] {
   return rows.map((row) => {
-    const name = quoteName(renamed(row, tree.renaming));
-    const table = quoteName(renamed({ schema: row.tableSchema, name: row.table }, tree.renaming));
+    const name = quoteName(renamed(row, renaming));
+    const table = quoteName(renamed({ schema: row.tableSchema, name: row.table }, renaming));
     return `CREATE STATISTICS IF NOT EXISTS ${name} ${row.definition} FROM ${table}`;
   });
 }
 
-interface ColumnComment extends Pick<ColumnPieces, 'relation' | 'name'> {
+export interface ColumnComment extends Pick<ColumnPieces, 'relation' | 'name'> {
   readonly comment: string;
 }
 
@@ -135,10 +144,15 @@ SELECT a.attrelid AS relation, quote_ident(a.attname) AS name, d.description AS 
  WHERE d.classoid = 'pg_class'::regclass AND d.objsubid > 0 AND d.objoid = ANY ($1::oid[]) AND NOT a.attisdropped
  ORDER BY a.attrelid, a.attnum`;
 
+export async function readColumnComments(
+  session: Session,
+  relations: readonly number[],
+): Promise<readonly ColumnComment[]> {
+  return await session.query<ColumnComment>(columnCommentsQuery, [relations]);
+}
+
 /** Comments on tables, columns, constraints and indexes; those that are not on the target are passed over. */
-export async function scriptComments(session: Session, tree: Tree): Promise<string[]> {
-  const oids = tree.members.map((member) => member.oid);
-  const columns = await session.query<ColumnComment>(columnCommentsQuery, [oids]);
+export function scriptComments(columns: readonly ColumnComment[], tree: Tree): string[] {
   const names = new Map(tree.members.map((member) => [member.oid, renamed(member.name, tree.renaming)]));
   const statements: string[] = [];
   for (const member of tree.members) {

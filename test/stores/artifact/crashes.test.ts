@@ -25,7 +25,7 @@ const first = backupId(1);
 function killedAt(
   disk: MemoryDisk,
   at: number,
-): { files: ReturnType<typeof openMemoryFiles>; died(): boolean } {
+): { files: ReturnType<typeof openMemoryFiles>; readonly died: () => boolean } {
   let left = at;
   let isDead = false;
   const before = (operation: FileOperation): void => {

@@ -3,7 +3,7 @@ import type { UnitBatch } from '../../../definitions/contracts/copy.ts';
 import { openArtifact } from '../../../stores/artifact/open-artifact.ts';
 import type { LoadUnit } from '../../../stores/spi/chunk-source.ts';
 import { requireCapability } from '../../../stores/spi/store.ts';
-import { type FileOperation, MemoryDisk, openMemoryFiles } from '../../support/memory-files.ts';
+import { MemoryDisk, openMemoryFiles } from '../../support/memory-files.ts';
 import {
   backUp,
   backupId,
@@ -21,10 +21,13 @@ import {
 const first = backupId(1);
 const ref = refOf(first);
 
-function counting(disk: MemoryDisk): { files: ReturnType<typeof openMemoryFiles>; take(): number } {
+function counting(disk: MemoryDisk): {
+  files: ReturnType<typeof openMemoryFiles>;
+  readonly take: () => number;
+} {
   let count = 0;
   return {
-    files: openMemoryFiles(disk, { before: (_operation: FileOperation) => (count += 1) }),
+    files: openMemoryFiles(disk, { before: () => (count += 1) }),
     take: () => {
       const taken = count;
       count = 0;
