@@ -78,7 +78,9 @@ function describeTable(
     (column) => !column.generated && (selection.columns?.includes(column.name) ?? true),
   );
   const unsafe = copied.filter((column) => !column.binarySafe);
-  const format: RowFormat = asked === 'csv' ? 'csv' : unsafe.length === 0 ? 'binary' : 'text';
+  // CSV has no way to say how many rows of nothing there are.
+  const isCsv = asked === 'csv' && copied.length > 0;
+  const format: RowFormat = isCsv ? 'csv' : unsafe.length === 0 ? 'binary' : 'text';
   const reasons = unsafe.map(
     (column) => `column ${column.name} (${column.type}) has no faithful binary form`,
   );
