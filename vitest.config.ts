@@ -21,7 +21,7 @@ export default defineConfig({
       project('e2e', {
         include: ['test/**/*.e2e.test.ts'],
         exclude: [scale],
-        globalSetup: [postgres, temporal],
+        globalSetup: [postgres, temporal, files],
       }),
       project('scale', { include: [scale], globalSetup: [postgres, temporal], timeoutMs: 30 * 60_000 }),
     ],
