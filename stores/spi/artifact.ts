@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type { LoadRef } from '../../definitions/contracts/copy.ts';
 import type { Compression } from '../../definitions/contracts/job.ts';
 import type { SnapshotMark } from './rows.ts';
-import type { TableDefinition, TableName, TableScript } from './tables.ts';
+import type { TableDefinition, TableScript } from './tables.ts';
 import type { TablePlan, WindowFilter } from './chunk-source.ts';
 import type { FileKey } from './files.ts';
 
@@ -139,10 +139,4 @@ export interface ReceiveObject {
   /** Opened only when needed. */
   open(): Promise<Readable>;
   readonly signal: AbortSignal;
-}
-
-/** A table as its backup knows it, with its place in the plan. */
-export interface KeptTable extends BackupTable {
-  readonly ordinal: number;
-  readonly name: TableName;
 }
