@@ -1,7 +1,13 @@
 import { SynclineError } from '../definitions/errors.ts';
-import { copyQuickstart, type Finished, type QuickstartResult } from './quickstart/copy.ts';
-import { nextSteps } from './quickstart/next-steps.ts';
-import { parseOptions, type QuickstartOptions, UsageError } from './quickstart/options.ts';
+import { backupRestoreQuickstart } from './quickstart/backup-restore.ts';
+import { copyQuickstart } from './quickstart/copy.ts';
+import {
+  parseOptions,
+  type QuickstartKind,
+  type QuickstartOptions,
+  UsageError,
+} from './quickstart/options.ts';
+import type { Finished, QuickstartResult, Surroundings } from './quickstart/scene.ts';
 
 /** `npm run quickstart`: a real table travels between two real servers, with nothing installed but Node. */
 async function main(): Promise<number> {
@@ -14,6 +20,11 @@ async function main(): Promise<number> {
   if (options.json) process.stdout.write(`${JSON.stringify(finished.result)}\n`);
   return finished.result.ok ? 0 : 1;
 }
+
+const acts: Readonly<Record<QuickstartKind, (surroundings: Surroundings) => Promise<Finished>>> = {
+  copy: copyQuickstart,
+  'backup-restore': backupRestoreQuickstart,
+};
 
 const interruptedStatus = 130;
 
@@ -32,12 +43,12 @@ async function workAndCleanUp(
   const ends: (() => Promise<void>)[] = [];
   const interrupted = interruption();
   try {
-    const work = copyQuickstart({ say, onEnd: (end) => ends.push(end), quiet: options.json });
+    const work = acts[options.kind]({ say, onEnd: (end) => ends.push(end), quiet: options.json });
     // Interrupted, it fails later for want of its servers; nobody asks any more.
     work.catch(() => undefined);
     const finished = await Promise.race([work, interrupted]);
     if (finished !== 'interrupted' && !options.exit) {
-      say(nextSteps(finished));
+      say(finished.nextSteps);
       await interrupted;
     }
     return finished;

@@ -1,14 +1,17 @@
 import { parseArgs } from 'node:util';
 
+export const quickstartKinds = ['copy', 'backup-restore'] as const;
+export type QuickstartKind = (typeof quickstartKinds)[number];
+
 export interface QuickstartOptions {
-  readonly kind: 'copy';
+  readonly kind: QuickstartKind;
   /** End after the check instead of staying up. */
   readonly exit: boolean;
   /** Print one JSON object as the last line; what is said on the way goes to standard error. */
   readonly json: boolean;
 }
 
-const usage = 'Usage: npm run quickstart -- [copy] [--exit] [--json]';
+const usage = 'Usage: npm run quickstart -- [copy|backup-restore] [--exit] [--json]';
 
 export class UsageError extends Error {}
 
@@ -19,8 +22,9 @@ export function parseOptions(args: readonly string[]): QuickstartOptions {
       allowPositionals: true,
       options: { exit: { type: 'boolean', default: false }, json: { type: 'boolean', default: false } },
     });
-    const [kind = 'copy', ...rest] = positionals;
-    if (kind !== 'copy' || rest.length > 0)
+    const [word = 'copy', ...rest] = positionals;
+    const kind = quickstartKinds.find((one) => one === word);
+    if (kind === undefined || rest.length > 0)
       throw new Error(`There is no quickstart "${positionals.join(' ')}".`);
     return { kind, exit: values.exit, json: values.json };
   } catch (error) {

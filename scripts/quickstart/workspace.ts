@@ -26,8 +26,8 @@ export interface WorkspaceOptions {
   readonly ownTemporal: boolean;
   /** Where its UI is; null when only the user knows. */
   readonly uiUrl: string | null;
-  /** Variables that the stores of the example's syncline.yaml name. */
-  readonly stores: Readonly<Record<string, string>>;
+  /** Variables that the stores of the example's syncline.yaml name; files may lie below the workspace's folder. */
+  readonly stores: (folder: string) => Readonly<Record<string, string>>;
 }
 
 export async function makeWorkspace(options: WorkspaceOptions): Promise<Workspace> {
@@ -38,7 +38,7 @@ export async function makeWorkspace(options: WorkspaceOptions): Promise<Workspac
   await copyFile(join(repository, 'examples', 'syncline.yaml'), config);
   const base = options.ownTemporal ? await onlyTemporal(options.temporalAddress, folder) : process.env;
   const ui = options.uiUrl === null ? {} : { TEMPORAL_UI_URL: options.uiUrl };
-  const env = { ...base, ...ui, ...options.stores };
+  const env = { ...base, ...ui, ...options.stores(folder) };
   await writeFile(envFile, shellLines(env), { mode: 0o600 });
   return {
     folder,

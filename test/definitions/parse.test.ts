@@ -557,8 +557,11 @@ describe('a rendered diagnostic', () => {
 });
 
 describe('the examples', () => {
-  it.each(['copy.yaml', 'copy-nightly.yaml'])('%s is right', (name) => {
-    const text = readFileSync(new URL(`../../examples/${name}`, import.meta.url), 'utf8');
-    expect(parseJobFile(text, { file: name }).diagnostics).toEqual([]);
-  });
+  it.each(['copy.yaml', 'copy-nightly.yaml', 'backup-restore.yaml', 'backup-restore-once.yaml'])(
+    '%s is right',
+    (name) => {
+      const text = readFileSync(new URL(`../../examples/${name}`, import.meta.url), 'utf8');
+      expect(parseJobFile(text, { file: name }).diagnostics).toEqual([]);
+    },
+  );
 });

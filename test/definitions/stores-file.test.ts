@@ -54,7 +54,7 @@ worker:
     const text = readFileSync(new URL('../../examples/syncline.yaml', import.meta.url), 'utf8');
     const { config, diagnostics } = parseStoresFile(text, { file: 'syncline.yaml' });
     expect(diagnostics).toEqual([]);
-    expect(Object.keys(config?.stores ?? {})).toEqual(['prod', 'dr', 'vault', 'dr-vault']);
+    expect(Object.keys(config?.stores ?? {})).toEqual(['prod', 'dr', 'vault', 'disk', 'dr-vault']);
   });
 
   it.each<[what: string, text: string, errors: string[]]>([

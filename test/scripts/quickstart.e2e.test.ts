@@ -78,6 +78,25 @@ describe('the quickstart', () => {
     expect(leftFiles()).toEqual([]);
   }, 240_000);
 
+  it('backs the example up, carries and restores it, and writes one object for one changed partition', async () => {
+    const code = await end(start('backup-restore', '--exit', '--json'));
+    const last = output.trimEnd().split('\n').at(-1) ?? '';
+    expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
+    expect(JSON.parse(last)).toEqual({
+      ok: true,
+      sourceRows: 1_210_000,
+      targetRows: 1_210_000,
+      digestEqual: true,
+      uiUrl: expect.stringMatching(/^http:.*workflows\/backup-restore%2Ftrades-once/) as unknown,
+      fullObjects: 10,
+      incrementalObjects: 1,
+      referredObjects: 9,
+      changedRows: 24_200,
+    });
+    await eventually(() => leftProcesses().length === 0, { waitingFor: 'the end of everything it started' });
+    expect(leftFiles()).toEqual([]);
+  }, 300_000);
+
   it('leaves no server behind when it is killed', async () => {
     const child = start('--exit');
     const ended = end(child);
