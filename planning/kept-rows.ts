@@ -29,6 +29,31 @@ export function restoredRows(kept: RowFilter, asked: RowFilter): RestoredRows | 
   };
 }
 
+/**
+ * The same without the rows of earlier windows, which are there already. Only what joins on to the beginning is left
+ * out: leaving out the middle would take two windows.
+ */
+export function withoutEarlier(
+  rows: RestoredRows,
+  earlier: readonly NonNullable<RowFilter['window']>[],
+): RestoredRows {
+  const { window } = rows;
+  if (window === null) return rows;
+  let { from } = window;
+  const next = (): string | null =>
+    earlier.find(
+      (one) =>
+        one.column === window.column &&
+        (one.from === null || (from !== null && one.from <= from)) &&
+        one.to !== null &&
+        (from === null || one.to > from),
+    )?.to ?? null;
+  for (let reached = next(); reached !== null; reached = next()) from = reached;
+  if (from === window.from) return rows;
+  const to = from !== null && window.to !== null && window.to < from ? from : window.to;
+  return { ...rows, window: { ...window, from, to }, filteredOnTarget: true };
+}
+
 function meetOf(kept: RowFilter['window'], asked: RowFilter['window']): RowFilter['window'] | undefined {
   if (kept === null || asked === null) return kept ?? asked;
   if (kept.column !== asked.column) return undefined;

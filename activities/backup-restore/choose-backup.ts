@@ -2,7 +2,10 @@ import type { StageInput } from '../../definitions/contracts/backup-restore.ts';
 import type { PreflightFinding } from '../../definitions/contracts/copy.ts';
 import { errorTable, isErrorCode } from '../../definitions/errors.ts';
 import { nextOfChain, restoreChain } from '../../planning/restore-chain.ts';
+import type { WindowFilter } from '../../stores/spi/chunk-source.ts';
+import type { StoredLoad } from '../../stores/spi/load-ledger.ts';
 import { requireCapability, type StoreProvider } from '../../stores/spi/store.ts';
+import { displayName } from '../../stores/spi/tables.ts';
 import { refuseOn } from '../copy/prepare-copy.ts';
 import { missingBackup } from './findings.ts';
 import { openPlace, placeToRestore, restoredBackup, restoreSettings } from './places.ts';
@@ -53,14 +56,39 @@ function brokenFinding(broken: {
 }
 
 /** Backups that this job has restored whole, in any run. */
-async function heldBackups(stores: StoreProvider, { job }: StageInput): Promise<ReadonlySet<string>> {
+async function heldBackups(stores: StoreProvider, input: StageInput): Promise<ReadonlySet<string>> {
+  return new Set((await heldLoads(stores, input)).keys());
+}
+
+/** A load of each of them. */
+async function heldLoads(
+  stores: StoreProvider,
+  { job }: StageInput,
+): Promise<ReadonlyMap<string, StoredLoad>> {
   const ledger = requireCapability(stores.get(restoreSettings(job).store), 'loadLedger');
-  const held = new Set<string>();
-  for (const { ref, totals } of await ledger.plans.all(job.name)) {
-    const backup = restoredBackup(ref.load);
+  const held = new Map<string, StoredLoad>();
+  for (const load of await ledger.plans.all(job.name)) {
+    const backup = restoredBackup(load.ref.load);
     if (backup === null || held.has(backup)) continue;
-    const { unitsDone, unitsSkipped } = await ledger.totals(ref);
-    if (unitsDone === totals.units && unitsSkipped === 0) held.add(backup);
+    const { unitsDone, unitsSkipped } = await ledger.totals(load.ref);
+    if (unitsDone === load.totals.units && unitsSkipped === 0) held.set(backup, load);
   }
   return held;
+}
+
+/** Windows that an append has added whole, out of backups other than this one, by the name of the table. */
+export async function appendedWindows(
+  stores: StoreProvider,
+  input: StageInput,
+  backup: string,
+): Promise<ReadonlyMap<string, readonly WindowFilter[]>> {
+  const windows = new Map<string, WindowFilter[]>();
+  if (restoreSettings(input.job).mode !== 'append') return windows;
+  for (const [held, { tables }] of await heldLoads(stores, input)) {
+    for (const { source, window } of held === backup ? [] : tables) {
+      const name = displayName(source);
+      if (window !== null) windows.set(name, [...(windows.get(name) ?? []), window]);
+    }
+  }
+  return windows;
 }

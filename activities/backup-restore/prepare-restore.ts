@@ -13,7 +13,7 @@ import { prepareLoad, refuseOn } from '../copy/prepare-copy.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { checkedBefore, checkObjects } from './check-objects.ts';
-import { backupToRestore, moreToRestore } from './choose-backup.ts';
+import { appendedWindows, backupToRestore, moreToRestore } from './choose-backup.ts';
 import { refusal } from './findings.ts';
 import { copyJobOf, openPlace, placeToRestore, restoreIdentity, restoreSettings } from './places.ts';
 
@@ -68,6 +68,7 @@ export async function restoreRequest(
       address: { path: place.path, backup },
       load: restoreIdentity(input, backup),
       kept: new Map(plans.map((plan) => [displayName(plan.source), plan])),
+      appended: await appendedWindows(stores, input, backup),
     },
   };
 }

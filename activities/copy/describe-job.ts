@@ -1,6 +1,6 @@
 import type { ArtifactAddress, PreflightFinding, PrepareInput } from '../../definitions/contracts/copy.ts';
 import type { TableSelection } from '../../definitions/contracts/job.ts';
-import { restoredRows } from '../../planning/kept-rows.ts';
+import { restoredRows, withoutEarlier } from '../../planning/kept-rows.ts';
 import { chooseStrategy, type StrategyDecision } from '../../planning/load-strategy.ts';
 import { matchTables, type TableMatch } from '../../planning/table-match.ts';
 import { resolveWindow, type WindowColumnType } from '../../planning/window.ts';
@@ -23,6 +23,8 @@ export interface BackupSource {
   readonly load: string;
   /** How a table was read when it was backed up, by its displayed name. */
   readonly kept: ReadonlyMap<string, TablePlan>;
+  /** Windows of a table that were appended before, out of other backups: their rows are not added again. */
+  readonly appended: ReadonlyMap<string, readonly WindowFilter[]>;
 }
 
 /** A job held against both servers as they are now: what would be done to each table, and what stands in the way. */
@@ -62,7 +64,7 @@ export async function describeJob(stores: StoreProvider, input: LoadRequest): Pr
     const as = targets[index] ?? definition.name;
     const found = existing[index] ?? null;
     const kept = from?.kept.get(displayName(definition.name));
-    const rows = rowsOf({ selection, definition }, { scheduledTime: input.scheduledTime, watermark }, kept);
+    const rows = rowsOf({ selection, definition }, { scheduledTime: input.scheduledTime, watermark }, from);
     if ('severity' in rows) {
       findings.push(rows);
       return [];
@@ -138,17 +140,19 @@ type Selected = Pick<DescribedTable, 'selection' | 'definition'>;
 type Rows = Pick<DescribedTable, 'window' | 'where' | 'filteredOnTarget'>;
 
 /** Which rows are meant; of a backup, which of those that it has. */
-function rowsOf(table: Selected, time: WindowTime, kept: TablePlan | undefined): Rows | PreflightFinding {
+function rowsOf(table: Selected, time: WindowTime, from: BackupSource | undefined): Rows | PreflightFinding {
+  const name = displayName(table.definition.name);
+  const kept = from?.kept.get(name);
   const window = windowOf(table, time);
   if (window !== null && 'severity' in window) return window;
   const asked = { window, where: table.selection.where ?? null };
   if (kept === undefined) return asked;
   const rows = restoredRows(kept, asked);
-  if (rows !== null) return rows;
+  if (rows !== null) return withoutEarlier(rows, from?.appended.get(name) ?? []);
   return {
     severity: 'error',
     code: 'source.columnMissing',
-    table: displayName(table.definition.name),
+    table: name,
     message: `The backup holds a window on ${String(kept.window?.column)}; another one on ${String(window?.column)} cannot be cut out of it.`,
     cure: 'Name the column of the backup under `window.column`, or restore it whole.',
   };

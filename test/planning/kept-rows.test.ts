@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { restoredRows, type RowFilter } from '../../planning/kept-rows.ts';
+import { restoredRows, type RowFilter, withoutEarlier } from '../../planning/kept-rows.ts';
 
 const all: RowFilter = { window: null, where: null };
 const ts = (from: string | null, to: string | null, where: string | null = null): RowFilter => ({
@@ -28,6 +28,21 @@ describe('rows of a backup that a restore brings back', () => {
   it('are no rows when the windows do not meet', () => {
     const rows = restoredRows(ts('b', 'c'), ts('d', 'e'));
     expect(rows?.window?.from).toBe(rows?.window?.to);
+  });
+
+  it('are not those of earlier windows that reach into the beginning', () => {
+    const rows = { ...ts('b', 'f'), filteredOnTarget: false };
+    const earlier = (...spans: [string | null, string][]): RowFilter =>
+      withoutEarlier(
+        rows,
+        spans.map(([from, to]) => ({ column: 'ts', from, to })),
+      );
+    expect(earlier()).toEqual(rows);
+    expect(earlier(['b', 'c'])).toEqual({ ...ts('c', 'f'), filteredOnTarget: true });
+    expect(earlier(['c', 'd'], ['a', 'c'])).toEqual({ ...ts('d', 'f'), filteredOnTarget: true });
+    expect(earlier([null, 'g'])).toEqual({ ...ts('g', 'g'), filteredOnTarget: true });
+    expect(earlier(['c', 'd'])).toEqual(rows);
+    expect(earlier(['a', 'b'])).toEqual(rows);
   });
 
   it('cannot be said when the windows are on different columns', () => {

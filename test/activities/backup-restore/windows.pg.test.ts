@@ -84,6 +84,26 @@ it('a run that died before its last stage leaves the watermark, and the next one
   await expectSame();
 });
 
+it.each(['replace', 'append'] as const)(
+  'windows that overlap, because a run died after it had published, come once by %s',
+  async (mode) => {
+    const job = backupJob({ tables: [trades], mode });
+    const restoring = { ...job, stages: ['restore'] as const };
+    const making = { ...job, stages: ['backup'] as const };
+    await insert(['2026-01-01 10:00:00+08', 'a']);
+    await lab.stage('backup', { job, run: 'dead', scheduledTime: day(1), backup: null, verified: false });
+    expect(rowsOf(await lab.run(restoring))).toEqual([1]);
+    await insert(['2026-01-02 10:00:00+08', 'b']);
+    await lab.run(making, { scheduledTime: day(2) });
+    await insert(['2026-01-03 10:00:00+08', 'c']);
+    await lab.run(making, { scheduledTime: day(3) });
+    expect(rowsOf(await lab.run(restoring))).toEqual(mode === 'append' ? [1, 1] : [2, 1]);
+    await expectSame();
+    await lab.run(restoring);
+    await expectSame();
+  },
+);
+
 async function threeDays(name: string): Promise<ResolvedBackupRestoreJob> {
   const job = backupJob({ tables: [trades], name });
   const making = { ...job, stages: ['backup'] as const };
