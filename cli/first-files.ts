@@ -43,10 +43,10 @@ run:
 `;
 
 export const firstBackupFile = `# yaml-language-server: $schema=./syncline.schema.json
-# Tables into files, the files to another place, and back into a database. Put a store \`vault\` into syncline.yaml.
+# Tables into files; the files to another place, and back into a database. Put a store \`vault\` into syncline.yaml.
 kind: backup-restore
 name: my-first-backup
-stages: [backup, restore] # any contiguous part of [backup, transfer, restore]: [backup] here, carry the disk, [restore] there
+stages: [backup] # any contiguous part of [backup, transfer, restore]: [backup] here, carry the disk, [restore] there
 source:
   store: prod
   tables: [public.my_table]
@@ -55,12 +55,9 @@ backup:
   path: my-first-backup/ # of this job alone
   encrypt: false # true: with the key of the store
   incremental: true # unchanged chunks refer to the latest full backup
-# transfer: { to: { store: far-vault, path: my-first-backup/ } } # with stage transfer; restore then reads there
-restore:
-  store: dr
-  mode: replace
-  createTables: true
-  only: changed # a chunk that the target has already is not written again
+# With stages transfer and restore; a job of [restore] alone reads where \`backup\` says.
+# transfer: { to: { store: far-vault, path: my-first-backup/ } }
+# restore: { store: dr, mode: replace, createTables: true, only: changed }
 keep: { last: 7, days: 30 } # whichever keeps more
 # schedule: { cron: '30 22 * * *', timezone: Europe/Berlin } # then: syncline apply backup-restore.yaml
 `;

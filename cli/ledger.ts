@@ -77,8 +77,12 @@ async function presentLedger(
     }
   }
   const present = presentOf(opened);
-  if (present === null) throw errors[0];
-  return present;
+  if (present !== null) return present;
+  throw errors[0] ?? noStage(job);
+}
+
+function noStage({ name }: ResolvedBackupRestoreJob): SynclineError {
+  return new SynclineError('definition.invalid', `The job "${name}" has no stage.`);
 }
 
 /**

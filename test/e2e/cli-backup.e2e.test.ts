@@ -80,11 +80,11 @@ async function flipByte(file: string): Promise<void> {
   await writeFile(file, content);
 }
 
-test('backup and restore in one run: a summary per stage, and status, chunks and list agree with it', async () => {
+test('backup, transfer and restore in one run: a summary per stage, and status, chunks and list agree with it', async () => {
   const made = await job((table, name) => [
-    'stages: [backup, restore]',
     `source: { store: source, tables: [${table}] }`,
     `backup: { store: near, path: ${name}/ }`,
+    `transfer: { to: { store: near, path: ${name}-far/ } }`,
     'restore: { store: target, createTables: true }',
   ]);
   await createTable(made);
@@ -96,7 +96,8 @@ test('backup and restore in one run: a summary per stage, and status, chunks and
         ...{ name: made.name, kind: 'backup-restore', chunks: 2 },
         stages: [
           { stage: 'backup', from: 'source', to: `near:${made.name}`, chunks: 2 },
-          { stage: 'restore', from: `near:${made.name}`, to: 'target', chunks: null },
+          { stage: 'transfer', from: `near:${made.name}`, to: `near:${made.name}-far`, chunks: null },
+          { stage: 'restore', from: `near:${made.name}-far`, to: 'target', chunks: null },
         ],
       },
     ],
@@ -112,6 +113,7 @@ test('backup and restore in one run: a summary per stage, and status, chunks and
         ...{ name: made.name, kind: 'backup-restore', state: 'done', ...amounts },
         stages: [
           { stage: 'backup', state: 'done', ...amounts },
+          { stage: 'transfer', state: 'done', chunks: { skipped: 0 } },
           { stage: 'restore', state: 'done', ...amounts },
         ],
       },
@@ -122,7 +124,7 @@ test('backup and restore in one run: a summary per stage, and status, chunks and
   expect(await digestOf(desk.target.url, made.table)).toEqual(await digestOf(desk.source.url, made.table));
 
   expect((await desk.json('status', made.name)).values).toMatchObject([
-    { kind: 'backup-restore', state: 'done', stages: [{ backup }, { backup }] },
+    { kind: 'backup-restore', state: 'done', stages: [{ backup }, { backup }, { backup }] },
   ]);
   for (const args of [[], ['--stage', 'backup'], ['--stage', 'restore']]) {
     const chunks = await desk.json('chunks', made.name, ...args);
@@ -136,7 +138,7 @@ test('backup and restore in one run: a summary per stage, and status, chunks and
       ],
     });
   }
-  expect(await desk.json('chunks', made.name, '--stage', 'transfer')).toMatchObject({ code: 2 });
+  expect(await desk.json('chunks', made.name, '--stage', 'load')).toMatchObject({ code: 2 });
   // Visibility is told of a new run after a moment.
   await eventually(async () =>
     expect((await desk.json('list')).values[0]).toContainEqual(
@@ -181,7 +183,7 @@ test('a plain directory is listed, shown and verified without Temporal; a flippe
     value: { backups: [{ job: made.name }] },
   });
   expect((await desk.syncline(['backup', 'list', 'near'], offline)).stderr).toContain(directory);
-  const [{ backup: id = '' } = {}] = (listed.value as { backups: { backup: string }[] }).backups;
+  const id = (listed.value as { backups: { backup: string }[] }).backups[0]?.backup ?? '';
   expect(await backup('show', directory, id)).toMatchObject({
     code: 0,
     value: { backup: id, scope: 'full', rows: 100, chunks: 2, keyId: null },
@@ -249,6 +251,8 @@ test('an encrypted backup is verified with its key only, which is never printed'
   expect(said).not.toContain(key);
 });
 
+const untilSiteIsMissed = { withinMs: 120_000 };
+
 test('a stage of another site waits for a worker there, visibly, and then goes on; doctor warns of it', async () => {
   const made = await job((table, name) => [
     'stages: [backup, transfer, restore]',
@@ -264,13 +268,15 @@ test('a stage of another site waits for a worker there, visibly, and then goes o
   const run = await desk.syncline(['run', made.file]);
   expect(run.code).toBe(0);
   expect(run.stderr).toContain(`"${farQueue}"`);
-  await eventually(async () =>
-    expect((await desk.json('status', made.name)).values).toMatchObject([
-      {
-        ...{ state: 'running', stage: 'transfer', reasonCode: 'job.siteDown' },
-        stages: [{ state: 'done' }, { state: 'running' }, { state: 'waiting' }],
-      },
-    ]),
+  await eventually(
+    async () =>
+      expect((await desk.json('status', made.name)).values).toMatchObject([
+        {
+          ...{ state: 'running', stage: 'transfer', reasonCode: 'job.siteDown' },
+          stages: [{ state: 'done' }, { state: 'running' }, { state: 'waiting' }],
+        },
+      ]),
+    untilSiteIsMissed,
   );
   const text = await desk.syncline(['status', made.name]);
   expect(text.stdout).toMatch(/backup +done[^]*transfer +running[^]*restore +waiting/);
@@ -280,4 +286,4 @@ test('a stage of another site waits for a worker there, visibly, and then goes o
   );
   expect(await digestOf(desk.target.url, made.table)).toEqual(await digestOf(desk.source.url, made.table));
   expect((await desk.json('chunks', made.name, '--stage', 'backup')).code).toBe(0);
-});
+}, 240_000);
