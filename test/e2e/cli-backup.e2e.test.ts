@@ -287,3 +287,38 @@ test('a stage of another site waits for a worker there, visibly, and then goes o
   expect(await digestOf(desk.target.url, made.table)).toEqual(await digestOf(desk.source.url, made.table));
   expect((await desk.json('chunks', made.name, '--stage', 'backup')).code).toBe(0);
 }, 240_000);
+
+test('without a worker the status is what the ledgers in files say, and a schedule carries the sites along', async () => {
+  const made = await job((table, name) => [
+    ...backupOnly('far')(table, name),
+    'schedule: { cron: "0 3 * * *", timezone: UTC }',
+  ]);
+  await createTable(made);
+  expect((await desk.syncline(['run', made.file, '--wait'])).code).toBe(0);
+  expect(await desk.json('apply', made.file)).toMatchObject({ code: 0, values: [[{ outcome: 'created' }]] });
+  expect(await desk.json('apply', made.file)).toMatchObject({
+    code: 0,
+    values: [[{ outcome: 'unchanged' }]],
+  });
+  const description = await desk.client.schedule.getHandle(`backup-restore/${made.name}`).describe();
+  expect(description.action.args).toMatchObject([{ job: { name: made.name }, queues: { far: farQueue } }]);
+
+  const elsewhere = await desk.write(
+    'elsewhere.yaml',
+    (await readFile(desk.config, 'utf8')).replace(
+      `taskQueue: ${desk.taskQueue}`,
+      `taskQueue: ${uniqueTaskQueue()}`,
+    ),
+  );
+  const run = await desk.syncline(['run', made.file, '--config', elsewhere]);
+  expect(run.code).toBe(0);
+  const status = await desk.json('status', made.name);
+  expect(status.values).toMatchObject([
+    {
+      ...{ kind: 'backup-restore', stage: 'backup', needsAttention: true, reasonCode: 'job.noWorker' },
+      chunks: { total: 2, done: 2, skipped: 0 },
+    },
+  ]);
+  expect(await desk.syncline(['pause', made.name])).toMatchObject({ code: 3 });
+  await desk.client.workflow.getHandle(`backup-restore/${made.name}`).terminate();
+});

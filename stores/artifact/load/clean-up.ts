@@ -2,6 +2,7 @@ import { SynclineError } from '../../../definitions/errors.ts';
 import type { Artifact } from '../artifact.ts';
 import { namedObjects } from '../backup/named-objects.ts';
 import {
+  backupFolder,
   dataPrefix,
   ownerKey,
   partsOf,
@@ -35,7 +36,11 @@ export async function unfinishedLoads(artifact: Artifact): Promise<string[]> {
 export async function removeAbandoned(artifact: Artifact, except: string | null): Promise<number> {
   const abandoned = (await unfinishedLoads(artifact)).filter((backup) => backup !== except);
   let count = await removeUnpublishedObjects(artifact, new Set(abandoned));
-  for (const backup of abandoned) count += await removeLoad(artifact, backup);
+  for (const backup of abandoned) {
+    // Pages that were written, or brought here, for a manifest that never came.
+    count += await artifact.place.removeBelow(backupFolder(backup));
+    count += await removeLoad(artifact, backup);
+  }
   return count + (await artifact.place.sweep('', partialAgeMs));
 }
 

@@ -19,6 +19,8 @@ export interface BackupRigOptions {
   readonly backup?: string;
   /** Further lines of the job. */
   readonly lines?: readonly string[];
+  /** Task queue of the workers near a store, by the name of the store. */
+  queues?(taskQueue: string): Readonly<Record<string, string>>;
 }
 
 export async function createBackupRig(place: Place, options: BackupRigOptions): Promise<BackupRig> {
@@ -26,6 +28,7 @@ export async function createBackupRig(place: Place, options: BackupRigOptions): 
   const rig = await createRig(place, shape, {
     stores: { vault: vault.entry, far: far.entry },
     text: (job) => backupJobText(job, options),
+    queues: (taskQueue) => options.queues?.(taskQueue) ?? {},
   });
   return {
     ...rig,

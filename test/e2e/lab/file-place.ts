@@ -69,18 +69,20 @@ export function s3FilePlace(server: S3Server, options: S3PlaceOptions): FilePlac
 
 export interface SftpPlaceOptions extends Sealed {
   readonly rsync: boolean;
+  /** Of something between the workers and the server. */
+  readonly port?: number;
 }
 
-export function sftpFilePlace(sshd: Sshd, { rsync, ...sealed }: SftpPlaceOptions): FilePlace {
+export function sftpFilePlace(sshd: Sshd, { rsync, port, ...sealed }: SftpPlaceOptions): FilePlace {
   const root = join(sshd.folder, 'objects');
-  const entry = {
+  const truth = {
     ...{ kind: 'sftp', host: sshd.host, port: sshd.port, user: sshd.user, path: root, rsync },
     ...{ privateKeyFile: sshd.clientKey.file, hostKey: sshd.hostKey, connectTimeoutMs: 3_000 },
     ...encryptionOf(sealed),
   };
   return {
-    entry,
-    truth: entry,
+    truth,
+    entry: { ...truth, port: port ?? sshd.port },
     root,
     leftovers: () => leftoversIn(root),
     end: () => Promise.resolve(),

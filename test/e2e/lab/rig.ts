@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SiteQueues } from '../../../cli/sites.ts';
 import { startTcpProxy, startProxyFor, type TcpProxy } from '../../support/tcp-proxy.ts';
 import { startWorkerProcess, type StoreSettings, type WorkerProcess } from '../../support/worker-process.ts';
 import type { Sides } from './checks.ts';
@@ -27,6 +28,8 @@ export interface Rig extends Sides {
   startWorker(environment?: Readonly<Record<string, string>>): Promise<WorkerProcess>;
   /** The same databases through networks that nobody breaks. */
   startWorkerElsewhere(): Promise<WorkerProcess>;
+  /** A worker that knows these stores only, on a task queue of its own; not through the networks. */
+  startSite(stores: readonly string[], taskQueue: string): Promise<WorkerProcess>;
   /** Submits the job by the code of `syncline run`; not through the networks. */
   submit(onFailure?: string): Promise<JobRun>;
   /** Rejects with the last words of a worker that ended with an error of its own. */
@@ -40,6 +43,8 @@ export interface RigKind {
   /** Further entries of every worker's syncline.yaml. */
   readonly stores: Readonly<Record<string, StoreSettings>>;
   text(job: JobText): string;
+  /** Task queue of the workers near a store, by the name of the store. */
+  queues?(taskQueue: string): SiteQueues;
 }
 
 const copyKind: RigKind = { stores: {}, text: jobText };
@@ -96,10 +101,22 @@ export async function createRig(place: Place, shape: Shape, kind = copyKind): Pr
           taskQueue,
         }),
       ),
+    startSite: (names, queue) =>
+      keep(
+        startWorkerProcess({
+          stores: Object.fromEntries(
+            Object.entries({ ...kind.stores, source: source.url, target: target.url }).filter(([store]) =>
+              names.includes(store),
+            ),
+          ),
+          temporalAddress: place.temporalAddress,
+          taskQueue: queue,
+        }),
+      ),
     async submit(onFailure) {
       const file = join(folder, 'job.yaml');
       await writeFile(file, kind.text({ ...shape, name, ...(onFailure === undefined ? {} : { onFailure }) }));
-      return await jobs.submit(file);
+      return await jobs.submit(file, kind.queues?.(taskQueue));
     },
     async end() {
       await Promise.all(workers.map((worker) => worker.kill()));

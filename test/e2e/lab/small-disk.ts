@@ -25,12 +25,50 @@ export async function putOnSmallDisk(target: LabDatabase, serverUrl: string): Pr
   return await realDisk(target, serverUrl, folder);
 }
 
+/** A folder that has no room for a big object, and later has. */
+export interface SmallFolder {
+  readonly folder: string;
+  /** What the limit holds for, once it runs. */
+  limit(pid: number): void;
+  makeRoom(pid: number): void;
+  end(): void;
+}
+
+/**
+ * A real disk of 700 kB where one can be mounted. Elsewhere no file that the process writes may grow beyond that, which
+ * the system refuses at the same call.
+ */
+export function smallFolder(): SmallFolder {
+  const mounted = mountedFolder('700k');
+  if (mounted !== null) {
+    return {
+      folder: mounted,
+      limit: () => undefined,
+      makeRoom: () => execFileSync('mount', ['-o', 'remount,size=100m', mounted]),
+      end: () => {
+        execFileSync('umount', [mounted]);
+        rmSync(mounted, { recursive: true });
+      },
+    };
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'syncline-disk-'));
+  const allow = (pid: number, bytes: string): void => {
+    execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`]);
+  };
+  return {
+    folder,
+    limit: (pid) => allow(pid, '700000'),
+    makeRoom: (pid) => allow(pid, 'unlimited'),
+    end: () => rmSync(folder, { recursive: true }),
+  };
+}
+
 /** Null in a container that may not mount. */
-function mountedFolder(): string | null {
+function mountedFolder(size = '6m'): string | null {
   const folder = mkdtempSync(join(tmpdir(), 'syncline-disk-'));
   chmodSync(folder, 0o755);
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder], { stdio: 'ignore' });
     return folder;
   } catch {
     rmSync(folder, { recursive: true });
