@@ -17,22 +17,26 @@ describe('the latest state', () => {
 });
 
 describe('a window that a later one covers', () => {
-  const of = (backup: string, from: string | null, to: string | null, table = 't'): ChainedBackup => ({
+  const of = (
+    backup: string,
+    [from, to]: readonly [string | null, string | null],
+    table = 't',
+  ): ChainedBackup => ({
     backup,
     scope: 'window',
     windows: [{ table, window: { column: 'ts', from, to } }],
   });
 
   it('is no part of the latest state: its run was not verified', () => {
-    expect(restoreChain([of('a', '1', '2'), of('b', '1', '3'), of('c', '3', '4')])).toEqual(['b', 'c']);
-    expect(restoreChain([of('a', '1', '2'), of('b', null, '3')])).toEqual(['b']);
+    expect(restoreChain([of('a', ['1', '2']), of('b', ['1', '3']), of('c', ['3', '4'])])).toEqual(['b', 'c']);
+    expect(restoreChain([of('a', ['1', '2']), of('b', [null, '3'])])).toEqual(['b']);
   });
 
   it('is one only if all of it is covered, and of the same table', () => {
-    expect(restoreChain([of('a', '1', '3'), of('b', '2', '4')])).toEqual(['a', 'b']);
-    expect(restoreChain([of('a', null, '2'), of('b', '1', '3')])).toEqual(['a', 'b']);
-    expect(restoreChain([of('a', '1', '2', 'u'), of('b', '1', '3')])).toEqual(['a', 'b']);
-    expect(restoreChain([full('a'), of('b', '1', '2')])).toEqual(['a', 'b']);
+    expect(restoreChain([of('a', ['1', '3']), of('b', ['2', '4'])])).toEqual(['a', 'b']);
+    expect(restoreChain([of('a', [null, '2']), of('b', ['1', '3'])])).toEqual(['a', 'b']);
+    expect(restoreChain([of('a', ['1', '2'], 'u'), of('b', ['1', '3'])])).toEqual(['a', 'b']);
+    expect(restoreChain([full('a'), of('b', ['1', '2'])])).toEqual(['a', 'b']);
   });
 });
 
