@@ -27,6 +27,7 @@ function openSftp(name: string, settings: SftpSettings): Store {
     kind: 'sftp',
     name,
     capabilities,
+    ...(settings.encryption === undefined ? {} : { encryption: settings.encryption }),
     check: () => sessions.use('checking the store', (session) => checkStore(session, root)),
     close: () => sessions.close(),
   };

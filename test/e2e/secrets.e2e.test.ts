@@ -8,6 +8,7 @@ import { startWorkerProcess, type WorkerProcess } from '../support/worker-proces
 import { findFreePort } from '../../worker/local/free-port.ts';
 import { type Cli, createCli } from './lab/cli.ts';
 import { createLabDatabase, type LabDatabase, queryOnce } from './lab/database.ts';
+import { historyOf } from './lab/history-text.ts';
 import { type JobRun, type Jobs, openJobs } from './lab/job-run.ts';
 import { sharedPlace } from './lab/shared-place.ts';
 
@@ -146,20 +147,6 @@ describe('passwords, rows and keys', () => {
     }
   }, 180_000);
 });
-
-/** Everything that the server holds of a run, payloads as text. */
-async function historyOf({ access, workflowId }: JobRun): Promise<string> {
-  const handle = access.client.workflow.getHandle(workflowId);
-  const [history, { raw }] = [await handle.fetchHistory(), await handle.describe()];
-  return [...textsIn(history), ...textsIn(raw)].join('\n');
-}
-
-function textsIn(value: unknown): string[] {
-  if (value instanceof Uint8Array) return [Buffer.from(value).toString('utf8')];
-  if (typeof value === 'string') return [value];
-  if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, inner]) => [key, ...textsIn(inner)]);
-}
 
 function formsOf(secret: string): string[] {
   return [secret, encodeURIComponent(secret), JSON.stringify(secret).slice(1, -1), `pa55-${mark}`];
