@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import type { BackupRestorePlan } from '../../definitions/contracts/backup-restore.ts';
 import type { PlanReport } from '../../definitions/contracts/copy.ts';
-import { createActivities } from '../../activities/index.ts';
 import { noFaults } from '../../worker/faults.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
@@ -18,6 +17,8 @@ export function planCommand(): Command {
 async function plan(context: CommandContext, files: string[]): CommandResult {
   const jobs = readJobFiles(files);
   const stores = await context.stores();
+  // Loaded by this command only, as the drivers are: every other one starts sooner.
+  const { createActivities } = await import('../../activities/index.ts');
   const nothing = (): void => undefined;
   const activities = createActivities({
     stores,

@@ -321,4 +321,4 @@ test('without a worker the status is what the ledgers in files say, and a schedu
   ]);
   expect(await desk.syncline(['pause', made.name])).toMatchObject({ code: 3 });
   await desk.client.workflow.getHandle(`backup-restore/${made.name}`).terminate();
-});
+}, 240_000);
