@@ -1,5 +1,7 @@
 /** What choosing needs to know of a backup. Ids of one job sort by the time their runs were due. */
 export interface ChainedBackup {
+  /** Units that were set aside while it was made; absent: none. */
+  readonly skippedUnits?: number;
   readonly backup: string;
   /** `full`: all rows of its tables; `window`: those of a window in time. */
   readonly scope: 'full' | 'window';
@@ -28,6 +30,8 @@ export function restoreChain(backups: readonly ChainedBackup[]): readonly string
 
 function covers(later: ChainedBackup, one: ChainedBackup): boolean {
   if (one.scope === 'full' || one.windows === undefined || one.windows.length === 0) return false;
+  // What it lacks may be here.
+  if ((later.skippedUnits ?? 0) > 0) return false;
   if (!(one.tables ?? []).every((table) => later.tables?.includes(table) === true)) return false;
   return one.windows.every(({ table, window }) =>
     (later.windows ?? []).some((other) => other.table === table && holds(other.window, window)),

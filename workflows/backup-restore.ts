@@ -85,13 +85,16 @@ interface Preparing {
   readonly again: boolean;
 }
 
-/** `again`: goes on with the stage's latest load of this backup, if there is one. */
+/**
+ * `again`: goes on with the stage's latest load of this backup, if there is one. What this run itself has ended is the
+ * latest from then on, so the backups that wait after it are new.
+ */
 async function prepare(
   job: JobRun,
   stages: StageRun,
   { acts, again }: Preparing,
 ): Promise<EarlyEnding | null> {
-  const resumable = again && !holdsSnapshot(stages, stages.definition);
+  const resumable = again && !stages.repeats && !holdsSnapshot(stages, stages.definition);
   const latest = resumable
     ? await runStep<PreparedStage | null>(job, {
         label: `latest ${acts.stage}`,

@@ -22,7 +22,10 @@ export class StageRun {
   private readonly queues: Readonly<Record<string, string>>;
   private stage: number;
   private finished: readonly StageStatus[];
-  private readonly ranHere = new Set<BackupStage>();
+  private verified: boolean;
+  /** What the stages before have made or moved; null: this stage chooses, also when it ends. */
+  private given: string | null;
+  /** What the stage under way works on, or the last one did. */
   backup: string | null;
   watermark: string | null;
   skipped: readonly SkippedChunk[];
@@ -33,10 +36,11 @@ export class StageRun {
     this.queues = queues ?? {};
     this.stage = carried?.stage ?? 0;
     this.finished = carried?.finished ?? [];
+    this.given = carried?.given ?? null;
     this.backup = carried?.backup ?? null;
     this.watermark = carried?.watermark ?? null;
     this.skipped = carried?.skipped ?? [];
-    for (const stage of carried?.ranHere ?? []) this.ranHere.add(stage);
+    this.verified = carried?.verified ?? false;
     this.settle();
     job.stageStatus = () => ({
       stages: this.statuses,
@@ -53,11 +57,16 @@ export class StageRun {
     return this.stage === 0;
   }
 
+  /** The stage has ended before in this run, with another backup. */
+  get repeats(): boolean {
+    return this.finished.some(({ stage }) => stage === this.current);
+  }
+
   get input(): StageInput {
-    const { definition, job, backup, current } = this;
+    const { definition, job, given, current } = this;
     const { run, scheduledTime } = job;
-    const verified = current === 'restore' && this.ranHere.has('transfer');
-    return { job: definition, run, scheduledTime, backup, verified };
+    const verified = current === 'restore' && given !== null && this.verified;
+    return { job: definition, run, scheduledTime, backup: given, verified };
   }
 
   /** The stage works on this backup from now on. */
@@ -66,7 +75,8 @@ export class StageRun {
   }
 
   /** The stage is over: the next one begins, or the same again with the next backup that waits. */
-  complete({ totals, skipped, warnings, more, watermark, backup }: FinishedStage): void {
+  complete(ended: FinishedStage): void {
+    const { totals, skipped, warnings, more, watermark, backup } = ended;
     const { job } = this;
     job.totals = totals;
     job.warnings = [...job.warnings, ...warnings];
@@ -76,9 +86,13 @@ export class StageRun {
     const { current } = this;
     if (current === null) return;
     this.finished = [...this.finished, this.statusOf(current, 'done')];
-    this.ranHere.add(current);
-    if (more) this.backup = null;
-    else this.stage += 1;
+    this.verified = ended.verified === true;
+    // A transfer that chose may have moved several; which of them the target lacks, the restore finds out.
+    const chosenByTransfer = current === 'transfer' && this.given === null;
+    if (!more) {
+      this.given = chosenByTransfer ? null : backup;
+      this.stage += 1;
+    }
     if (this.current === null) return;
     job.beginStage(callsOf(this.current), {});
     this.settle();
@@ -106,9 +120,8 @@ export class StageRun {
   }
 
   get carried(): BackupRestoreCarried {
-    const { stage, finished, backup, watermark, skipped } = this;
-    const ranHere = [...this.ranHere];
-    return { ...this.job.carried, stage, finished, backup, watermark, skipped, ranHere };
+    const { stage, finished, given, backup, watermark, skipped, verified } = this;
+    return { ...this.job.carried, stage, finished, given, backup, watermark, skipped, verified };
   }
 
   private settle(): void {

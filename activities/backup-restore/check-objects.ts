@@ -71,10 +71,10 @@ function finding(
   return { severity: 'error', code, table: chunk, message, cure: errorTable[code].cure };
 }
 
-/** Where an earlier attempt of this activity, which died, had come to. */
-export function checkedBefore(): { checked: number; bytes: number } {
+/** Where an earlier attempt of this activity, which died, had come to with this backup. */
+export function checkedBefore(backup: string): { checked: number; bytes: number } {
   const details: unknown = Context.current().info.heartbeatDetails;
   if (typeof details !== 'object' || details === null) return { checked: 0, bytes: 0 };
-  const { step, checked = 0, bytes = 0 } = details as Partial<CheckHeartbeat>;
-  return step === 'checking' ? { checked, bytes } : { checked: 0, bytes: 0 };
+  const { step, backup: of, checked = 0, bytes = 0 } = details as Partial<CheckHeartbeat>;
+  return step === 'checking' && of === backup ? { checked, bytes } : { checked: 0, bytes: 0 };
 }

@@ -28,7 +28,8 @@ export async function finishBackup(
     async (signal) => {
       const vault = targetOf(stores, ref);
       const ledger = requireCapability(vault, 'loadLedger');
-      const described = await describeBackup(stores, input);
+      // Of a retry it is the load of an earlier run.
+      const described = { ...(await describeBackup(stores, input)), ref };
       const stored = await ledger.plans.read(ref);
       // Published by an attempt that died before it could say so: what it worked with is gone.
       if (stored === null) {

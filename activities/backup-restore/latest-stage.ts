@@ -17,15 +17,22 @@ import {
 /** A stage, and which one is asked for. */
 export type OneStage = StageInput & { readonly stage: BackupStage };
 
-/** What is still known of the newest load of a stage: what it misses can be loaded now. */
+/**
+ * What is still known of the newest load of a stage: what it misses can be loaded now. Once the stages before have made
+ * or moved a backup, only a load of that one counts: another would leave it where it is.
+ */
 export async function latestStage(
   { stores }: ActivityDependencies,
-  { job, stage }: OneStage,
+  { job, stage, backup }: OneStage,
 ): Promise<PreparedStage | null> {
   const target = targetOfStage(stores, { job, stage });
-  const ledger = requireCapability(target, 'loadLedger');
-  const stored = await ledger.plans.latest(job.name);
-  const found = stored === null ? null : addressed({ job, stage }, stored);
+  const { plans } = requireCapability(target, 'loadLedger');
+  const latest = backup === null ? [await plans.latest(job.name)] : await plans.all(job.name);
+  const stored = latest.find((load) => {
+    const named = load === null ? null : addressed({ job, stage }, load);
+    return named !== null && (backup === null || named.backup === backup);
+  });
+  const found = stored === undefined || stored === null ? null : addressed({ job, stage }, stored);
   if (found === null) return null;
   // An artifact's plan is that of one backup.
   const { unitsDone } = await requireCapability(

@@ -78,9 +78,19 @@ export function transferRef({ job, run }: Pick<StageInput, 'job' | 'run'>, backu
  * nothing. What replaces or merges is a load of its run: asked for again, it is done, or compared, again.
  */
 export function restoreIdentity({ job, run }: Pick<StageInput, 'job' | 'run'>, backup: string): string {
-  const { mode, tables } = restoreSettings(job);
-  const which = mode === 'append' ? stableHash(JSON.stringify(tables)) : run;
-  return `backup:${backup}@${which}`;
+  const rows = rowsAsked(job);
+  return `backup:${backup}@${restoreSettings(job).mode === 'append' ? rows : `${rows}.${run}`}`;
+}
+
+/** Whether a restore brought back what the job asks for today; it may have been told to take other tables since. */
+export function isRestoreOfSame(job: ResolvedBackupRestoreJob, load: string): boolean {
+  return /^backup:[^@]+@([0-9a-f]+)/.exec(load)?.[1] === rowsAsked(job);
+}
+
+/** Which rows, and where they go: everything of the selection but how it is cut. */
+function rowsAsked(job: ResolvedBackupRestoreJob): string {
+  const tables = restoreSettings(job).tables.map((table) => ({ ...table, chunkBytes: 0 }));
+  return stableHash(JSON.stringify(tables));
 }
 
 /** The backup in the identity of a restore; null for any other load. */

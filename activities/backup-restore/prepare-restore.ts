@@ -13,9 +13,10 @@ import { prepareLoad, refuseOn } from '../copy/prepare-copy.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { withHeartbeat } from '../heartbeat.ts';
 import { checkedBefore, checkObjects } from './check-objects.ts';
-import { appendedWindows, backupToRestore, moreToRestore } from './choose-backup.ts';
+import { backupToRestore, moreToRestore } from './choose-backup.ts';
 import { refusal } from './findings.ts';
 import { copyJobOf, openPlace, placeToRestore, restoreIdentity, restoreSettings } from './places.ts';
+import { appendedWindows, forgetGone } from './restored-loads.ts';
 
 /** Chooses the backup and looks at every object of it; then tables and plan, as for any copy. */
 export async function prepareRestore(
@@ -23,10 +24,12 @@ export async function prepareRestore(
   input: StageInput,
 ): Promise<PreparedStage> {
   const { stores } = dependencies;
-  const progress = checkedBefore();
+  const progress = { backup: '', checked: 0, bytes: 0 };
   const details = (): CheckHeartbeat => ({ step: 'checking', ...progress });
   return await withHeartbeat(details, async (signal) => {
+    await forgetGone(stores, input);
     const backup = await backupToRestore(stores, input);
+    Object.assign(progress, { backup, ...checkedBefore(backup) });
     const request = await refusal(() => restoreRequest(stores, input, backup));
     if (!input.verified) {
       const place = placeToRestore(input.job);

@@ -4,7 +4,7 @@ import type {
   PreparedStage,
   StageInput,
 } from '../../definitions/contracts/backup-restore.ts';
-import { nextOfChain, restoreChain } from '../../planning/restore-chain.ts';
+import { nextOfChain } from '../../planning/restore-chain.ts';
 import type { BackupCatalog } from '../../stores/spi/artifact.ts';
 import type { LoadUnit, TablePlan } from '../../stores/spi/chunk-source.ts';
 import { requireCapability, type StoreProvider } from '../../stores/spi/store.ts';
@@ -12,6 +12,7 @@ import { namedSkips, totalsOf } from '../copy/finish-copy.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { sourceOf, targetOf } from '../ends.ts';
 import { withHeartbeat } from '../heartbeat.ts';
+import { chainAt } from './choose-backup.ts';
 import { missingBackup, refusal } from './findings.ts';
 import { openPlace, transferPlace, transferRef } from './places.ts';
 import { prune } from './prune.ts';
@@ -47,12 +48,26 @@ export async function prepareTransfer(
 /** Named, or made just now; else the oldest of the latest state that the far end lacks. */
 export async function backupToMove(stores: StoreProvider, { job, backup }: StageInput): Promise<string> {
   if (backup !== null) return backup;
-  const near = await requireCapability(openPlace(stores, job.backup), 'backupCatalog').list();
-  const far = await requireCapability(openPlace(stores, transferPlace(job)), 'backupCatalog').list();
-  const held = new Set(far.backups.map((one) => one.backup));
-  const chosen = nextOfChain(restoreChain(near.backups), held);
+  const { chain, held } = await chainToMove(stores, { job });
+  const chosen = nextOfChain(chain, held);
   if (chosen === null) throw missingBackup(job.backup);
   return chosen.backup;
+}
+
+async function chainToMove(
+  stores: StoreProvider,
+  { job }: Pick<StageInput, 'job'>,
+): Promise<{ readonly chain: readonly string[]; readonly held: ReadonlySet<string> }> {
+  const chain = await chainAt(openPlace(stores, job.backup));
+  const far = await requireCapability(openPlace(stores, transferPlace(job)), 'backupCatalog').list();
+  return { chain, held: new Set(far.backups.map((one) => one.backup)) };
+}
+
+/** Whether another one waits; only where the job takes what there is, one by one. */
+async function moreToMove(stores: StoreProvider, input: FinishStageInput): Promise<boolean> {
+  if (input.backup !== null) return false;
+  const { chain, held } = await chainToMove(stores, input);
+  return chain.some((backup) => !held.has(backup));
 }
 
 /** A plan needs a table: this one stands for the objects of a backup. */
@@ -126,7 +141,9 @@ export async function finishTransfer(
       const near = requireCapability(sourceOf(stores, ref), 'backupWriter');
       await requireCapability(far, 'backupWriter').publish(ref, await near.manifestBytes(backup));
       await prune(far, job);
-      return { ...over, totals, skipped, warnings: [] };
+      const more = await moreToMove(stores, input);
+      // The plan of an earlier run may have been carried out long ago.
+      return { ...over, totals, skipped, warnings: [], more, verified: stored.ref.run === input.run };
     },
   );
 }

@@ -38,12 +38,14 @@ export interface BackupRestoreCarried extends CopyCarried {
   readonly finished: readonly StageStatus[];
   /** The backup that this run made or chose; null before. */
   readonly backup: string | null;
+  /** What the stage under way was given by those before; null: it chooses. */
+  readonly given: string | null;
   /** Where the watermark goes at the end; see FinishedStage. */
   readonly watermark: string | null;
   /** Of the stages that are over. */
   readonly skipped: readonly SkippedChunk[];
-  /** Stages that are over and were done by this run. */
-  readonly ranHere: readonly BackupStage[];
+  /** A transfer of this run has hashed every object where the restore reads it. */
+  readonly verified: boolean;
 }
 
 /** Result of the workflow. `chunks`, `rows` and `bytes` are those of the last stage, `skipped` is over all of them. */
@@ -87,13 +89,18 @@ export interface FinishStageInput extends StageInput {
 
 export interface FinishedStage extends FinishedCopy {
   readonly backup: string;
-  /** A restore only: another window backup waits to be restored. */
+  /** Of a stage that chose its backup: another one waits to be moved or restored. */
   readonly more: boolean;
   /**
    * A backup only: where the vault's watermark goes once the last stage is verified and nothing was skipped; null:
    * nowhere. The workflow calls `moveWatermark` then, at the site of the vault.
    */
   readonly watermark: string | null;
+  /**
+   * A transfer only: this run has hashed every object at the far end. What an earlier run brought may have gone bad
+   * since; absent: no.
+   */
+  readonly verified?: boolean;
 }
 
 export interface MoveWatermarkInput extends StageInput {
@@ -103,6 +110,8 @@ export interface MoveWatermarkInput extends StageInput {
 /** Heartbeat details of `prepareRestore` while it hashes objects: where a later attempt goes on. */
 export interface CheckHeartbeat {
   readonly step: 'checking';
+  /** Whose objects they are: a later attempt may choose another. */
+  readonly backup: string;
   /** Ordinal of the last object known to be whole. */
   readonly checked: number;
   readonly bytes: number;

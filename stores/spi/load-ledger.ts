@@ -41,6 +41,8 @@ export interface LoadLedger {
   records(request: ListRecords): Promise<readonly UnitRecord[]>;
   /** `remove`: every row about the job. */
   forget(job: string): Promise<void>;
+  /** The same of one load, whose rows are not there any more. Absent: loads are never taken back. */
+  forgetLoad?(ref: LoadRef): Promise<void>;
 }
 
 export interface ListRecords {

@@ -4,7 +4,7 @@ import { backupsToPrune } from '../../planning/keep.ts';
 const now = '2026-01-31T00:00:00.000Z';
 const daily = Array.from({ length: 10 }, (_, index) => {
   const day = String(31 - index).padStart(2, '0');
-  return { backup: `b${day}`, createdAt: `2026-01-${day}T00:00:00.000Z` };
+  return { backup: `b${day}`, scope: 'full' as const, createdAt: `2026-01-${day}T00:00:00.000Z` };
 });
 
 describe('what keep lets go', () => {
@@ -28,5 +28,15 @@ describe('what keep lets go', () => {
   it('never is the newest', () => {
     expect(backupsToPrune(daily.slice(9), { last: null, days: 1, now })).toEqual([]);
     expect(backupsToPrune(daily.slice(8), { last: 0, days: null, now })).toEqual(['b22']);
+  });
+
+  it('never is what a kept window stands on', () => {
+    const chain = daily.map((one, index) => ({
+      ...one,
+      scope: index === 4 ? ('full' as const) : ('window' as const),
+    }));
+    expect(backupsToPrune(chain, { last: 2, days: null, now })).toEqual(['b22', 'b23', 'b24', 'b25', 'b26']);
+    expect(backupsToPrune(chain, { last: 5, days: null, now })).toEqual(['b22', 'b23', 'b24', 'b25', 'b26']);
+    expect(backupsToPrune(chain.slice(5), { last: 2, days: null, now })).toEqual(['b22', 'b23', 'b24']);
   });
 });

@@ -38,6 +38,11 @@ describe('a window that a later one covers', () => {
     expect(restoreChain([of('a', ['1', '2'], 'u'), of('b', ['1', '3'])])).toEqual(['a', 'b']);
     expect(restoreChain([full('a'), of('b', ['1', '2'])])).toEqual(['a', 'b']);
   });
+
+  it('is one when units of the later one were set aside', () => {
+    const torn = { ...of('b', ['1', '3']), skippedUnits: 1 };
+    expect(restoreChain([of('a', ['1', '2']), torn])).toEqual(['a', 'b']);
+  });
 });
 
 describe('what is restored next', () => {

@@ -225,7 +225,7 @@ async function runJob(
   const common = { job, run, scheduledTime };
   let at = backup;
   for (const stage of job.stages) {
-    const verified = stage === 'restore' && outcomes.at(-1)?.stage === 'transfer';
+    const verified = stage === 'restore' && outcomes.at(-1)?.verified === true;
     for (let input: StageInput | null = { ...common, backup: at, verified }; input !== null;) {
       const outcome: StageOutcome = await lab.stage(stage, input);
       outcomes.push(outcome);

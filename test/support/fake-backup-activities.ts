@@ -12,7 +12,7 @@ import { type BackupStage, backupStages } from '../../definitions/contracts/job.
 import { FakeCopy, type VirtualPlan } from './fake-copy-activities.ts';
 
 export interface FakeBackupOptions {
-  /** How many window backups wait to be restored, at least 1. */
+  /** How many backups wait for a stage that chooses, at least 1. */
   readonly waiting?: number;
 }
 
@@ -85,12 +85,14 @@ export class FakeBackup {
   private async finish(stage: BackupStage, input: FinishStageInput): Promise<FinishedStage> {
     this.calls.push(`finish ${stage}`);
     const finished = await this.stages[stage].activities.finishCopy({ ...unused, ...input, job: unused.job });
-    if (stage === 'restore') this.waiting -= 1;
+    const choosing = input.backup === null && stage !== 'backup';
+    if (choosing) this.waiting -= 1;
     return {
       ...finished,
-      backup: input.backup ?? '',
-      more: stage === 'restore' && this.waiting > 0,
+      backup: input.ref.load.slice(`${stage}:`.length),
+      more: choosing && this.waiting > 0,
       watermark: stage === 'backup' ? '2026-01-02T00:00:00.000Z' : null,
+      verified: stage === 'transfer',
     };
   }
 

@@ -11,6 +11,7 @@ import {
   planFolder,
   workFolder,
   workPrefix,
+  writerOf,
 } from '../objects/layout.ts';
 import { inGroups, mapEach } from '../objects/place.ts';
 import { readManifest } from './manifest.ts';
@@ -43,14 +44,25 @@ export async function prune(artifact: Artifact, keep: KeepRule): Promise<Pruned>
     await place.removeBelow(planFolder(backup));
   }
   if (isBusy) return { backups, objects: 0 };
-  await removeLeftovers(artifact, new Set(kept));
-  return { backups, objects: await removeUnnamed(artifact, named) };
+  const known = { kept: new Set(kept), named, newest: ids.at(-1) ?? '' };
+  await removeLeftovers(artifact, known);
+  return { backups, objects: await removeUnnamed(artifact, known) };
 }
 
-async function removeUnnamed({ place }: Artifact, named: ReadonlySet<string>): Promise<number> {
+/** What was there when it was looked at. */
+interface Known {
+  readonly kept: ReadonlySet<string>;
+  readonly named: ReadonlySet<string>;
+  /** What later runs have made since is none of ours: an attempt may wake up long after it was given up for dead. */
+  readonly newest: string;
+}
+
+async function removeUnnamed({ place }: Artifact, { named, newest }: Known): Promise<number> {
   let count = 0;
   for await (const some of inGroups(place.list(dataPrefix), 1_000)) {
-    const keys = some.map(({ key }) => key).filter((key) => !named.has(key));
+    const keys = some
+      .map(({ key }) => key)
+      .filter((key) => !named.has(key) && (writerOf(key) ?? '') <= newest);
     await place.remove(keys);
     count += keys.length;
   }
@@ -58,15 +70,16 @@ async function removeUnnamed({ place }: Artifact, named: ReadonlySet<string>): P
 }
 
 /** Receipts of attempts that came too late, and pages of backups without a manifest. Nothing is under way now. */
-async function removeLeftovers({ place }: Artifact, kept: ReadonlySet<string>): Promise<void> {
+async function removeLeftovers({ place }: Artifact, { kept, newest }: Known): Promise<void> {
   const folders = new Set<string>();
   for await (const { key } of place.list(workPrefix)) {
     const parts = partsOf(key);
-    if (parts !== null) folders.add(workFolder(parts.backup));
+    if (parts !== null && parts.backup <= newest) folders.add(workFolder(parts.backup));
   }
   for await (const { key } of place.list(backupsPrefix)) {
     const parts = partsOf(key);
-    if (parts !== null && !kept.has(parts.backup)) folders.add(backupFolder(parts.backup));
+    if (parts !== null && parts.backup <= newest && !kept.has(parts.backup))
+      folders.add(backupFolder(parts.backup));
   }
   for (const folder of folders) await place.removeBelow(folder);
 }

@@ -40,15 +40,24 @@ export async function publishReceived(
 async function expectReceipts(artifact: Artifact, manifest: Manifest, seen: SeenObjects): Promise<void> {
   const underWay = artifact.underWay(manifest.backup);
   const received = new Map<string, ReceiptContent['object']>();
+  const own = [...manifest.pages, manifest.schema];
+  const ownKeys = new Set(own.map(({ key }) => key));
   for await (const group of inGroups(unitsDone(artifact, underWay, seen), 1_000)) {
     if (group.some(({ receipt }) => receipt === null)) throw incomplete(artifact, manifest);
     const contents = await mapEach(group, ({ receipt }) =>
       receipt === null ? Promise.resolve(null) : readReceipt(artifact.place, receipt),
     );
-    for (const content of contents) if (content !== null) received.set(content.object.key, content.object);
+    for (const [index, content] of contents.entries()) {
+      if (content === null) continue;
+      const { object } = content;
+      received.set(object.key, object);
+      const isThere = ownKeys.has(object.key) ? await isStored(artifact, object) : seen.has(object);
+      // A receipt without its object goes, so that a retry brings it anew.
+      if (!isThere)
+        await artifact.place.remove([group[index]?.receipt?.key ?? ''].filter((key) => key !== ''));
+    }
   }
   const entries = manifest.pages.reduce((sum, page) => sum + page.entries, 0);
-  const own = [...manifest.pages, manifest.schema];
   const isWhole =
     received.size === entries + own.length &&
     own.every(({ key, storedBytes, sha256 }) => {
@@ -56,6 +65,10 @@ async function expectReceipts(artifact: Artifact, manifest: Manifest, seen: Seen
       return object?.storedBytes === storedBytes && object.sha256 === sha256;
     });
   if (!isWhole) throw incomplete(artifact, manifest);
+}
+
+async function isStored({ place }: Artifact, object: ReceiptContent['object']): Promise<boolean> {
+  return (await place.stat(object.key))?.bytes === object.storedBytes;
 }
 
 function incomplete({ place }: Artifact, { backup }: Manifest): SynclineError {

@@ -17,6 +17,7 @@ export function createLoadLedger(sessions: Sessions): LoadLedger {
     totals: (ref) => totals(sessions, ref),
     records: (request) => listRecords(sessions, request),
     forget: (job) => forget(sessions, job),
+    forgetLoad: (ref) => forgetLoad(sessions, ref),
   };
 }
 
@@ -78,6 +79,16 @@ async function forget(sessions: Sessions, job: string): Promise<void> {
     }
     await session.query('COMMIT');
     if (await dropLedgerIfEmpty(session)) forgetLedgerIsThere(sessions);
+  });
+}
+
+async function forgetLoad(sessions: Sessions, { job, load }: LoadRef): Promise<void> {
+  await sessions.use(`${job}/remove`, async (session) => {
+    if (!(await hasLedger(session))) return;
+    await session.query('BEGIN');
+    for (const table of ['load', 'unit', 'ledger', 'dead_letter'])
+      await session.query(`DELETE FROM syncline.${table} WHERE job = $1 AND load = $2`, [job, load]);
+    await session.query('COMMIT');
   });
 }
 

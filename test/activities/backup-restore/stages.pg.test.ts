@@ -177,7 +177,7 @@ it('a check that was interrupted goes on after the last object that was whole', 
   const job = backupJob({ tables: ['public.trades'], stages: ['backup'] });
   const [made] = await lab.run(job);
   const input = { ...inputOf(job), backup: made?.backup ?? null };
-  const checked = { step: 'checking', checked: 1_000, bytes: 1 };
+  const checked = { step: 'checking', backup: made?.backup, checked: 1_000, bytes: 1 };
   const path = join(lab.vault, job.backup.path, 'data');
   const [folder = ''] = await readdir(path);
   const [file = ''] = await readdir(join(path, folder));
