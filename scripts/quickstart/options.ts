@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const quickstartKinds = ['copy', 'backup-restore'] as const;
+const quickstartKinds = ['copy', 'backup-restore'] as const;
 export type QuickstartKind = (typeof quickstartKinds)[number];
 
 export interface QuickstartOptions {
