@@ -101,6 +101,11 @@ export class FakeBackup {
     return Promise.resolve();
   }
 
+  /** More backups that a stage which chooses will find. */
+  arrive(count: number): void {
+    this.waiting += count;
+  }
+
   /** Ends the snapshot as a server would that restarts. */
   loseSnapshot(): void {
     this.snapshot = 'lost';

@@ -72,6 +72,18 @@ describe('a backup-restore without trouble', () => {
     expect(result.stages.map(({ backup }) => backup)).toEqual(['b1', 'b2', 'b3']);
   });
 
+  it('moves every backup that waits, and lets the restore find out which of them it needs', async () => {
+    const fake = new FakeBackup(wholeChunks(1), { waiting: 2 });
+    await stage.startWorker(fake);
+    const result = await (await start(jobOf({ stages: ['transfer', 'restore'] }))).result();
+    expect(fake.inputs).toMatchObject([
+      { backup: null },
+      { backup: null },
+      { backup: null, verified: false },
+    ]);
+    expect(result.stages.map(({ stage: name }) => name)).toEqual(['transfer', 'transfer', 'restore']);
+  });
+
   it('tells of every stage while it runs', async () => {
     const fake = new FakeBackup(wholeChunks(3));
     fake.stages.transfer.hold(2);
@@ -171,6 +183,19 @@ describe('a backup-restore under control', () => {
       ...['latest restore', 'finish restore'],
     ]);
     expect(fake.watermark).toBe('2026-01-02T00:00:00.000Z');
+  });
+
+  it('takes up its latest backup only once: what waits after it is new', async () => {
+    const fake = new FakeBackup(wholeChunks(2));
+    await stage.startWorker(fake);
+    const job = jobOf({ stages: ['restore'] });
+    await (await start(job)).result();
+    fake.arrive(3);
+    await (await start(job, { intent: 'retry' })).result();
+    expect(fake.calls.slice(2)).toEqual([
+      ...['latest restore', 'finish restore', 'prepare restore', 'finish restore'],
+      ...['prepare restore', 'finish restore'],
+    ]);
   });
 
   it('fails with job.notFound when there is nothing to retry', async () => {
