@@ -1,6 +1,7 @@
 import { SynclineError } from '../definitions/errors.ts';
 import { startOwnPlace } from '../test/e2e/lab/own-place.ts';
-import { type ChaosRun, runChaos } from './chaos/copy.ts';
+import { openBackupScene } from './chaos/backup-restore.ts';
+import { type ChaosRun, type ChaosScene, runChaos, type Trials } from './chaos/copy.ts';
 import { type ChaosOptions, readOptions, usage, UsageError } from './chaos/options.ts';
 import { planOf } from './chaos/plan.ts';
 
@@ -14,7 +15,7 @@ export interface ChaosResult {
   readonly lost: number;
   /** Rows. */
   readonly doubled: number;
-  /** Looks at a chunk that showed neither its old content nor its new one. */
+  /** Looks at a chunk that showed neither its old content nor its new one; objects of a backup other than they must be. */
   readonly torn: number;
   /** Bytes copied again, as a share of the bytes that had to be copied. */
   readonly recopiedShare: number;
@@ -30,23 +31,39 @@ async function main(): Promise<number> {
   return runs.every(isRight) ? 0 : 1;
 }
 
-async function runAll({ seeds, verbose }: ChaosOptions, say: (line: string) => void): Promise<ChaosRun[]> {
+async function runAll(
+  { kind, seeds, verbose }: ChaosOptions,
+  say: (line: string) => void,
+): Promise<ChaosRun[]> {
   const place = await startOwnPlace();
+  const scene: ChaosScene = { place, say: verbose ? say : () => undefined };
+  const kindOf = kind === 'copy' ? copyTrials(scene) : await openBackupScene(scene);
   const runs: ChaosRun[] = [];
   try {
     for (const seed of seeds) {
-      const plan = planOf(seed);
-      if (verbose) say(JSON.stringify(plan));
+      const trial = kindOf.trial(seed);
+      if (verbose) say(JSON.stringify(trial.plan));
       const startedAt = Date.now();
-      const run = await runChaos(plan, { place, say: verbose ? say : () => undefined });
+      const run = await trial.run();
       runs.push(run);
       const seconds = ((Date.now() - startedAt) / 1_000).toFixed(1);
-      say(`seed ${seed}: ${plan.shape.mode}, ${run.faults} faults, ${seconds} s, ${verdictOf(run)}`);
+      say(`seed ${seed}: ${trial.title}, ${run.faults} faults, ${seconds} s, ${verdictOf(run)}`);
     }
   } finally {
+    await kindOf.close();
     await place.stop();
   }
   return runs;
+}
+
+function copyTrials(scene: ChaosScene): Trials {
+  return {
+    trial(seed) {
+      const plan = planOf(seed);
+      return { plan, title: plan.shape.mode, run: () => runChaos(plan, scene) };
+    },
+    close: () => Promise.resolve(),
+  };
 }
 
 function isRight(run: ChaosRun): boolean {

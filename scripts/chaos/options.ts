@@ -1,5 +1,8 @@
+export const chaosKinds = ['copy', 'backup-restore'] as const;
+export type ChaosKind = (typeof chaosKinds)[number];
+
 export interface ChaosOptions {
-  readonly kind: 'copy';
+  readonly kind: ChaosKind;
   readonly seeds: readonly number[];
   readonly json: boolean;
   /** Prints the plan of every run and each fault when it comes. */
@@ -8,17 +11,20 @@ export interface ChaosOptions {
 
 export class UsageError extends Error {}
 
-export const usage = `Usage: npm run chaos -- copy [--seeds 1..20] [--json] [--verbose]
-  Copies tables of random shape while workers, servers and networks are killed and cut, and counts the damage.
+export const usage = `Usage: npm run chaos -- <copy|backup-restore> [--seeds 1..20] [--json] [--verbose]
+  Runs jobs of random shape while workers, servers and networks are killed and cut, and counts the damage.
   --seeds    one seed, or first..last; the same seed makes the same choices
   --json     only the last line goes to standard output: {runs, faults, lost, doubled, torn, recopiedShare}
   --verbose  the plan of every run, and each fault when it comes`;
 
 export function readOptions(words: readonly string[]): ChaosOptions {
   const options = { seeds: [1, 2, 3], json: false, verbose: false };
-  const [kind, ...rest] = words;
-  if (kind !== 'copy')
-    throw new UsageError(`"${kind ?? ''}" is no kind of job that can be tried; kinds: copy.`);
+  const [named, ...rest] = words;
+  const kind = chaosKinds.find((one) => one === named);
+  if (kind === undefined) {
+    const kinds = chaosKinds.join(', ');
+    throw new UsageError(`"${named ?? ''}" is no kind of job that can be tried; kinds: ${kinds}.`);
+  }
   for (let at = 0; at < rest.length; at += 1) {
     const word = rest[at] ?? '';
     if (word === '--json') options.json = true;

@@ -1,4 +1,5 @@
 import type { Shape } from '../../test/e2e/lab/shape.ts';
+import type { HttpFault } from '../../test/support/http-faults.ts';
 import { Random } from './random.ts';
 
 /** Everything that a seed decides about one run: what is copied, and what goes wrong when. */
@@ -22,6 +23,17 @@ export type PlannedFault = { readonly afterMs: number } & (
       readonly how: 'cut' | 'reset' | 'pause';
       readonly forMs: number;
     }
+);
+
+/** What happens to servers of files; a run without such a server is not hurt by it. */
+export type FileFault = { readonly afterMs: number } & (
+  | {
+      readonly kind: 'failS3';
+      readonly method: 'PUT' | 'GET' | 'HEAD' | 'POST' | 'DELETE';
+      readonly fault: HttpFault;
+      readonly times: number;
+    }
+  | { readonly kind: 'killSshd'; readonly awayMs: number }
 );
 
 const points = ['load.mid', 'load.copied', 'swap.beforeCommit', 'swap.afterCommit'] as const;
@@ -62,18 +74,20 @@ function shapeOf(random: Random): Shape {
   };
 }
 
-function unevenParts(random: Random, rows: number): number[] {
-  const weights = Array.from({ length: random.between(4, 40) }, () => 0.1 + random.next());
+export function unevenParts(random: Random, rows: number, most = 40): number[] {
+  const weights = Array.from({ length: random.between(4, most) }, () => 0.1 + random.next());
   const sum = weights.reduce((total, weight) => total + weight, 0);
   return weights.map((weight) => Math.max(1, Math.floor((rows * weight) / sum)));
 }
 
-function faultOf(random: Random): PlannedFault {
+export type NamesFault = (random: Random) => string;
+
+export function faultOf(random: Random, ofWorker: NamesFault = workerFault): PlannedFault {
   const afterMs = random.between(0, 1_500);
   const kind = random.pick<PlannedFault['kind']>(['killWorker', 'killWorker', 'killServer', 'breakNetwork']);
   switch (kind) {
     case 'killWorker':
-      return { afterMs, kind, nextWorkerFault: workerFault(random) };
+      return { afterMs, kind, nextWorkerFault: ofWorker(random) };
     case 'killServer':
       return { afterMs, kind, server: random.pick(servers), awayMs: random.between(0, 1_500) };
     case 'breakNetwork':

@@ -15,6 +15,8 @@ export interface BackupRigOptions {
   readonly shape: Shape;
   readonly vault: FilePlace;
   readonly far: FilePlace;
+  /** Under `source:` of the job, after the tables. */
+  readonly source?: string;
   /** Under `backup:` of the job, after store and path. */
   readonly backup?: string;
   /** Further lines of the job. */
@@ -57,13 +59,13 @@ export async function withBackupRig(
 
 export function backupJobText(
   job: JobText,
-  { backup = '', lines = [] }: Pick<BackupRigOptions, 'backup' | 'lines'>,
+  { source = '', backup = '', lines = [] }: Pick<BackupRigOptions, 'source' | 'backup' | 'lines'>,
 ): string {
   const slices = job.chunkBytes === undefined ? '' : `, chunkBytes: ${job.chunkBytes}`;
   return [
     'kind: backup-restore',
     `name: ${job.name}`,
-    `source: { store: source, tables: [lab.t]${slices} }`,
+    `source: { store: source, tables: [lab.t]${slices}${source === '' ? '' : `, ${source}`} }`,
     `backup: { store: vault, path: ${backupPath}/${backup === '' ? '' : `, ${backup}`} }`,
     `transfer: { to: { store: far, path: ${backupPath}/ } }`,
     `restore: { store: target, mode: ${job.mode} }`,

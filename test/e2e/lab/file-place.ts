@@ -71,10 +71,15 @@ export interface SftpPlaceOptions extends Sealed {
   readonly rsync: boolean;
   /** Of something between the workers and the server. */
   readonly port?: number;
+  /** Its directory on the server; default `objects`. */
+  readonly folder?: string;
 }
 
-export function sftpFilePlace(sshd: Sshd, { rsync, port, ...sealed }: SftpPlaceOptions): FilePlace {
-  const root = join(sshd.folder, 'objects');
+export function sftpFilePlace(
+  sshd: Sshd,
+  { rsync, port, folder = 'objects', ...sealed }: SftpPlaceOptions,
+): FilePlace {
+  const root = join(sshd.folder, folder);
   const truth = {
     ...{ kind: 'sftp', host: sshd.host, port: sshd.port, user: sshd.user, path: root, rsync },
     ...{ privateKeyFile: sshd.clientKey.file, hostKey: sshd.hostKey, connectTimeoutMs: 3_000 },

@@ -32,6 +32,8 @@ export interface Rig extends Sides {
   startSite(stores: readonly string[], taskQueue: string): Promise<WorkerProcess>;
   /** Submits the job by the code of `syncline run`; not through the networks. */
   submit(onFailure?: string): Promise<JobRun>;
+  /** Another job on the same workers. */
+  submitText(text: string): Promise<JobRun>;
   /** Rejects with the last words of a worker that ended with an error of its own. */
   readonly crash: Promise<never>;
   /** Kills its workers, drops its databases. */
@@ -78,6 +80,11 @@ export async function createRig(place: Place, shape: Shape, kind = copyKind): Pr
     });
     return worker;
   };
+  const submitText = async (text: string): Promise<JobRun> => {
+    const file = join(folder, 'job.yaml');
+    await writeFile(file, text);
+    return await jobs.submit(file, kind.queues?.(taskQueue));
+  };
   return {
     ...{ name, taskQueue, shape, folder, source, target, network, crash },
     startWorker: (env = {}) =>
@@ -113,11 +120,9 @@ export async function createRig(place: Place, shape: Shape, kind = copyKind): Pr
           taskQueue: queue,
         }),
       ),
-    async submit(onFailure) {
-      const file = join(folder, 'job.yaml');
-      await writeFile(file, kind.text({ ...shape, name, ...(onFailure === undefined ? {} : { onFailure }) }));
-      return await jobs.submit(file, kind.queues?.(taskQueue));
-    },
+    submit: (onFailure) =>
+      submitText(kind.text({ ...shape, name, ...(onFailure === undefined ? {} : { onFailure }) })),
+    submitText,
     async end() {
       await Promise.all(workers.map((worker) => worker.kill()));
       await jobs.close();
