@@ -22,7 +22,11 @@ export async function cutLike(
     async *cut(table, options) {
       for await (const cut of source.cut(table, options)) {
         const ranges = known.get(displayName(cut.leaf.name));
-        yield ranges !== undefined && stillFit(ranges, cut, table.key) ? { ...cut, ranges } : cut;
+        const fits =
+          ranges !== undefined &&
+          stillFit(ranges, cut, table.key) &&
+          (await source.areInOrder?.(cut.leaf.name, ranges)) === true;
+        yield fits ? { ...cut, ranges } : cut;
       }
     },
   };

@@ -4,6 +4,7 @@ import type { Store, StoreHealth, StoreModule } from '../spi/store.ts';
 import { createTableReader } from './catalog/table-reader.ts';
 import { Sessions } from './connection.ts';
 import { createCutter } from './cut/cutter.ts';
+import { areInOrder } from './cut/range-order.ts';
 import { createTableBuilder } from './ddl/table-builder.ts';
 import { createLoadLedger } from './ledger/load-ledger.ts';
 import { expectLedger } from './ledger/schema.ts';
@@ -27,6 +28,7 @@ function openPostgres(name: string, settings: PostgresSettings): Store {
   const sessions = new Sessions(name, settings);
   const chunkSource: ChunkSource = {
     cut: createCutter(sessions).cut,
+    areInOrder: (leaf, ranges) => areInOrder(sessions, leaf, ranges),
     open: (request) => openUnitReading(sessions, request),
     endSessions: (job) => sessions.endSessions(job),
   };

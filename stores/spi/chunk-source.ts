@@ -109,6 +109,11 @@ export interface ChunkSource {
    * Ranges of one chunk are in key order, cover it without gap or overlap, and are about equal in bytes.
    */
   cut(table: TableDefinition, options: CutOptions): AsyncIterable<ChunkCut>;
+  /**
+   * Whether the ranges of an earlier cut still are in key order and can be read again: the key's type or collation may
+   * have changed since. Absent: nobody knows.
+   */
+  areInOrder?(leaf: TableName, ranges: readonly (KeyRange | null)[]): Promise<boolean>;
   /** Locks the leaf against rewrites, takes a snapshot, counts nothing yet. Throws `source.chunkChanged`. */
   open(request: OpenReading): Promise<UnitReading>;
   /**
