@@ -11,7 +11,7 @@ import { waitForWorker } from '../worker/local/worker-ready.ts';
 const run = promisify(execFile);
 const repository = fileURLToPath(new URL('..', import.meta.url));
 /** Laid out like the package: package.json, and `dist` beside it. Our own: another bench may be running. */
-const packageFolder = join(repository, '.cache', `bench-build-${String(process.pid)}`);
+export const packageFolder = join(repository, '.cache', `bench-build-${String(process.pid)}`);
 const build = join(packageFolder, 'dist');
 
 /** Plain JavaScript and a finished bundle, as an installed package has them: no compiler lives in the worker. */

@@ -8,7 +8,7 @@ import { startGuardian } from '../worker/local/guardian.ts';
 import { startPostgres } from '../worker/local/postgres.ts';
 import { startTemporal } from '../worker/local/temporal.ts';
 import { onlyTemporal } from '../worker/local/temporal-environment.ts';
-import { type BuiltWorker, buildWorker, removeBuild, startBuiltWorker } from './built-worker.ts';
+import { type BuiltWorker, buildWorker, packageFolder, removeBuild, startBuiltWorker } from './built-worker.ts';
 import type { BenchOptions } from './options.ts';
 
 /** A database of our own on one server; dropped at the end. */
@@ -41,7 +41,7 @@ export async function onStage<T>(
   const ends: (() => Promise<unknown>)[] = [];
   try {
     const folder = await mkdtemp(join(tmpdir(), 'syncline-bench-'));
-    const guardian = startGuardian({ signal: 'TERM', directories: [folder] });
+    const guardian = startGuardian({ signal: 'TERM', directories: [folder, packageFolder] });
     ends.push(() => rm(folder, { recursive: true, force: true }).then(() => guardian.dismiss()));
     say('Building the worker, starting the servers …');
     ends.push(() => removeBuild());
