@@ -30,6 +30,7 @@ export async function publishReceived(
   const published = PublishedBackup.of(place, manifest);
   await published.verify();
   for await (const entry of published.entries(0, published.entryCount)) seen.expect(place, entry.held.object);
+  await artifact.underWay(backup).expectStillThere();
   await place.writeSmall(manifestKey(backup), content);
   await endLoad(artifact, backup);
   artifact.forgetRemembered(backup);

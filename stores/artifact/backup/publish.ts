@@ -90,6 +90,7 @@ async function writeManifest(
     // By an attempt that was given up for dead: what it published stands.
     await place.remove([...manifest.pages.map((page) => page.key), manifest.schema.key]);
   } else {
+    await artifact.underWay(backup).expectStillThere();
     await place.remove(seen.unnamed(backup));
     await place.writeJson(manifestKey(backup), manifest);
   }

@@ -88,6 +88,20 @@ export class BackupUnderWay {
     return head;
   }
 
+  /**
+   * As it is now, not as it is remembered: an attempt that wakes up late must not publish what another published and a
+   * prune has let go since. Throws `target.superseded`.
+   */
+  async expectStillThere(): Promise<void> {
+    const { token } = await this.expectHead();
+    const head = await this.place.readJson(planKey(this.backup), planHeadShape);
+    if (head?.token === token) return;
+    throw new SynclineError(
+      'target.superseded',
+      `Backup ${this.backup} was published by another attempt, or given up, and is gone.`,
+    );
+  }
+
   /** Null for a transfer, which has none. Scripts may be newer than what was read first; nothing else changes. */
   async readBegun(): Promise<Begun | null> {
     this.begun ??= await this.place.readJson(beginKey(this.backup), begunShape);

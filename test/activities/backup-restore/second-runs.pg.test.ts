@@ -5,6 +5,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import type { StageInput } from '../../../definitions/contracts/backup-restore.ts';
 import type { ResolvedBackupRestoreJob, TableSelection } from '../../../definitions/contracts/job.ts';
 import { noTotals } from '../../../planning/progress.ts';
+import { openArtifact } from '../../../stores/artifact/open-artifact.ts';
+import type { FileStore } from '../../../stores/spi/files.ts';
+import { requireCapability, type Store } from '../../../stores/spi/store.ts';
 import { type BackupLab, backupJob, openBackupLab } from '../../support/backup-job.ts';
 import { createDatabasePair, type DatabasePair } from '../../support/postgres.ts';
 import { contentOf } from '../../support/table-content.ts';
@@ -70,17 +73,120 @@ const inputOf = (job: ResolvedBackupRestoreJob, more: Partial<StageInput> = {}):
   ...more,
 });
 
-it('slices of a key that has become another type hold each row once', async () => {
+it.each([
+  { what: 'type', value: 'i', type: 'int', other: 'text' },
+  {
+    what: 'collation',
+    value: `chr(65 + i % 50) || i`,
+    type: 'text COLLATE "C"',
+    other: 'text COLLATE "und-x-icu"',
+  },
+])('slices of a key that has become another $what hold each row once', async ({ value, type, other }) => {
   await databases.source.query(
-    `CREATE TABLE public.big (id int PRIMARY KEY, t text);
-     INSERT INTO public.big SELECT i, repeat(md5(i::text), 5) FROM generate_series(1, 6000) i; ANALYZE`,
+    `CREATE TABLE public.big (id ${type} PRIMARY KEY, t text);
+     INSERT INTO public.big SELECT ${value}, repeat(md5(i::text), 5) FROM generate_series(1, 6000) i; ANALYZE`,
   );
   const job = backupJob({ tables: [{ pattern: 'public.big', chunkBytes: 100_000 }], stages: ['backup'] });
   const [first] = await lab.run(job, { scheduledTime: day(1) });
   expect(first?.prepared.plan.units).toBeGreaterThan(2);
-  await databases.source.query('ALTER TABLE public.big ALTER id TYPE text');
+  await databases.source.query(`ALTER TABLE public.big ALTER id TYPE ${other}`);
   const [second] = await lab.run(job, { scheduledTime: day(2) });
   expect(second?.totals.rowsRead).toBe(6000);
+});
+
+interface Gate {
+  readonly opened: Promise<void>;
+  open(): void;
+}
+
+function gate(): Gate {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return {
+    opened,
+    open: () => {
+      open();
+    },
+  };
+}
+
+/** The artifact as a worker sees it that stands still before some of its requests. */
+function openSlowly(
+  { backup: { path } }: ResolvedBackupRestoreJob,
+  before: (request: 'list' | 'write', key: string) => Promise<void>,
+): Store {
+  const vault = lab.stores.get('vault');
+  const files = requireCapability(vault, 'files');
+  const slow: FileStore = {
+    stat: (key, options) => files.stat(key, options),
+    read: (key, options) => files.read(key, options),
+    write: async (key, body, options) => {
+      await before('write', key);
+      return await files.write(key, body, options);
+    },
+    list: async function* (prefix) {
+      await before('list', prefix);
+      yield* files.list(prefix);
+    },
+    remove: (keys) => files.remove(keys),
+    sweep: (prefix, ageMs) => files.sweep(prefix, ageMs),
+  };
+  const { kind, name } = vault;
+  const check = (): ReturnType<Store['check']> => vault.check();
+  return openArtifact(
+    { kind, name, check, close: () => Promise.resolve(), capabilities: { files: slow } },
+    { path, backup: null },
+  );
+}
+
+it('a backup that was let go is not published again by an attempt that wakes up late', async () => {
+  await insert(1);
+  const job = backupJob({ tables: ['public.trades'], stages: ['backup'], keep: { last: 1 } });
+  const input = inputOf(job);
+  const prepared = await lab.act((all) => all.prepareBackup(input));
+  for (const batch of await lab.batches(prepared)) await lab.load(job, { stage: 'backup', prepared, batch });
+  const [asleep, woken] = [gate(), gate()];
+  const slow = openSlowly(job, async (name, key) => {
+    if (name !== 'write' || !key.includes('/schema-')) return;
+    asleep.open();
+    await woken.opened;
+  });
+  const late = requireCapability(slow, 'backupWriter').publish(prepared.ref);
+  const outcome = late.catch((error: unknown) => error);
+  await asleep.opened;
+  await lab.act((all) => all.finishBackup({ ...input, ref: prepared.ref, totals: noTotals }));
+  await databases.source.query(`UPDATE public.trades SET qty = 2`);
+  const [newest] = await lab.run(job, { scheduledTime: day(2) });
+  woken.open();
+  expect(await outcome).toMatchObject({ code: 'target.superseded' });
+  expect((await lab.catalog(job).list()).backups.map(({ backup }) => backup)).toEqual([newest?.backup]);
+});
+
+it('a prune that wakes up late leaves alone what later runs have made', async () => {
+  await insert(1);
+  const job = backupJob({ tables: ['public.trades'], stages: ['backup'] });
+  for (const number of [1, 2]) {
+    await databases.source.query(`UPDATE public.trades SET qty = ${String(number)}`);
+    await lab.run(job, { scheduledTime: day(number) });
+  }
+  const [asleep, woken] = [gate(), gate()];
+  const slow = openSlowly(job, async (name, key) => {
+    if (name !== 'list' || !key.endsWith('/work/')) return;
+    asleep.open();
+    await woken.opened;
+  });
+  const pruning = requireCapability(slow, 'backupCatalog').prune({ last: 1, days: null, now: day(3) });
+  await asleep.opened;
+  await databases.source.query(`UPDATE public.trades SET qty = 3`);
+  const [newest] = await lab.run(job, { scheduledTime: day(3) });
+  woken.open();
+  await pruning;
+  const { backups } = await lab.catalog(job).list();
+  expect(backups.map(({ backup }) => backup)).toContain(newest?.backup);
+  await lab.run({ ...job, stages: ['restore'] });
+  await expectSame();
 });
 
 it('retry goes on with the load of this backup, not with that of another', async () => {
@@ -156,7 +262,7 @@ it('keep never lets go what the kept windows stand on', async () => {
   const keep = { last: 2 };
   const job = backupJob({ tables: ['public.trades'], keep, stages: ['backup'] });
   await databases.source.query(`INSERT INTO public.trades VALUES ('2025-12-01', 'old', 1)`);
-  await lab.run(job, { scheduledTime: day(1) });
+  await lab.run(job, { scheduledTime: '2025-12-31T22:30:00+08:00' });
   await threeDays({ name: job.name, keep });
   await lab.run({ ...job, stages: ['restore'] });
   await expectSame();
