@@ -28,7 +28,8 @@ export async function differenceFrom(
   database: LabDatabase,
   table: string,
 ): Promise<Difference> {
-  const [found = new Map(), others = new Map()] = await rowsOf(database, table);
+  const none: Rows = new Map();
+  const [found = none, others = none] = await rowsOf(database, table);
   let lost = 0;
   for (const [key, hash] of expected) if (found.get(key) !== hash) lost += 1;
   let doubled = others.size;

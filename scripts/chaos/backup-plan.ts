@@ -1,4 +1,5 @@
 import type { HttpFault } from '../../test/support/http-faults.ts';
+import type { BackupRigOptions } from '../../test/e2e/lab/backup-rig.ts';
 import type { Shape } from '../../test/e2e/lab/shape.ts';
 import { faultOf, type FileFault, type PlannedFault, unevenParts } from './plan.ts';
 import { Random } from './random.ts';
@@ -72,6 +73,24 @@ export function backupPlanOf(seed: number): BackupPlan {
     consistency: random.next() < 0.15 ? 'snapshot' : 'chunk',
     keep: random.next() < 0.5 ? random.between(1, 2) : null,
     rounds: Array.from({ length: count }, (_, index) => roundOf(random, { shape, scope, index })),
+  };
+}
+
+/** What the plan says of the job, as its YAML has it. */
+export function jobOptionsOf({
+  scope,
+  compression,
+  encrypt,
+  consistency,
+  keep,
+}: Pick<BackupPlan, 'scope' | 'compression' | 'encrypt' | 'consistency' | 'keep'>): Pick<
+  BackupRigOptions,
+  'source' | 'backup' | 'lines'
+> {
+  return {
+    source: scope === 'window' ? 'window: { column: at, from: { watermark: 2026-01-01 }, to: now }' : '',
+    backup: `compression: ${compression}, encrypt: ${String(encrypt)}, consistency: ${consistency}`,
+    lines: keep === null ? [] : [`keep: { last: ${String(keep)} }`],
   };
 }
 

@@ -11,7 +11,14 @@ import { type HttpFaults, startHttpFaults } from '../../test/support/http-faults
 import { type Sshd, startSshd } from '../../test/support/sshd.ts';
 import { findVersitygw, type S3Server, startS3Server } from '../../test/support/versitygw.ts';
 import { applyChange, contentOf, differenceFrom, type Rows, rowsSince } from './backup-model.ts';
-import { type BackupPlan, backupPlanOf, type FilesKind, type Flip, type Round } from './backup-plan.ts';
+import {
+  type BackupPlan,
+  backupPlanOf,
+  type FilesKind,
+  type Flip,
+  jobOptionsOf,
+  type Round,
+} from './backup-plan.ts';
 import type { ChaosRun, ChaosScene, Trials } from './copy.ts';
 import { commit, describeFault, Staff } from './faults.ts';
 import { complaintAbout, endOf } from './outcome.ts';
@@ -40,19 +47,13 @@ export async function openBackupScene(scene: ChaosScene): Promise<Trials> {
 }
 
 async function runBackups(plan: BackupPlan, scene: BackupScene): Promise<ChaosRun> {
-  const { shape, scope, keep } = plan;
   const key = plan.encrypt ? randomBytes(32).toString('hex') : undefined;
   const [vault, far] = [
     await placeOf('vault', key, { plan, scene }),
     await placeOf('far', key, { plan, scene }),
   ];
-  const { compression, encrypt, consistency } = plan;
-  const rig = await createBackupRig(scene.place, {
-    ...{ shape, vault, far },
-    source: scope === 'window' ? 'window: { column: at, from: { watermark: 2026-01-01 }, to: now }' : '',
-    backup: `compression: ${compression}, encrypt: ${String(encrypt)}, consistency: ${consistency}`,
-    lines: keep === null ? [] : [`keep: { last: ${String(keep)} }`],
-  });
+  const options = { shape: plan.shape, vault, far, ...jobOptionsOf(plan) };
+  const rig = await createBackupRig(scene.place, options);
   try {
     return await new BackupTrial(plan, scene, rig).run();
   } finally {
@@ -138,9 +139,14 @@ class BackupTrial {
     }
     // A worker may have died of its own fault: somebody must be left.
     await staff.hire('');
-    const outcome = await endOf(run);
+    let outcome = await endOf(run);
     this.scene.faults.heal();
     await staff.killOthers();
+    // One snapshot for all chunks dies with its session, as promised; the cure is another run.
+    if (outcome?.kind === 'failed' && outcome.code === 'source.snapshotLost') {
+      this.scene.say('    the snapshot is lost: another run');
+      outcome = await endOf(await rig.submit());
+    }
     const complaint = complaintAbout(outcome);
     if (complaint !== null) this.complaints.push(complaint);
     if (outcome?.kind !== 'result' || !('stages' in outcome.result)) return;

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { backupPlanOf, jobOptionsOf } from '../../scripts/chaos/backup-plan.ts';
 import { readOptions } from '../../scripts/chaos/options.ts';
 import { planOf } from '../../scripts/chaos/plan.ts';
 import { tornParts } from '../../scripts/chaos/torn-reader.ts';
 import { parseJobFiles } from '../../definitions/parse.ts';
 import { faultPoints } from '../../worker/faults.ts';
+import { backupJobText } from '../e2e/lab/backup-rig.ts';
 import { jobText, rowsBefore } from '../e2e/lab/shape.ts';
 
 describe('the plan of a chaos run', () => {
@@ -32,6 +34,37 @@ describe('the plan of a chaos run', () => {
       faults.map((fault) => `${fault.kind} ${'server' in fault ? fault.server : ''}`),
     );
     expect(new Set(kinds).size).toBe(7);
+  });
+});
+
+describe('the plan of a chaos run over backups', () => {
+  it('is the same for the same seed, and another for another', () => {
+    expect(backupPlanOf(7)).toEqual(backupPlanOf(7));
+    expect(backupPlanOf(7)).not.toEqual(backupPlanOf(8));
+  });
+
+  it('is always a valid job with valid faults, and never appends a full backup twice', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 999_999_999 }), (seed) => {
+        const { shape, scope, rounds, ...plan } = backupPlanOf(seed);
+        const text = backupJobText({ ...shape, name: 'x' }, jobOptionsOf({ ...plan, scope }));
+        expect(parseJobFiles([{ file: 'x.yaml', text }]).diagnostics).toEqual([]);
+        expect(scope === 'full' && shape.mode === 'append').toBe(false);
+        for (const { firstWorkerFault, faults } of rounds) {
+          expect(() => faultPoints(firstWorkerFault)).not.toThrow();
+          expect(faults.length).toBeGreaterThan(0);
+        }
+      }),
+    );
+  });
+
+  it('comes from all kinds of stores, faults and changes', () => {
+    const plans = Array.from({ length: 200 }, (_, seed) => backupPlanOf(seed));
+    expect(new Set(plans.map(({ vault, far }) => `${vault} ${far}`)).size).toBe(9);
+    const rounds = plans.flatMap((plan) => plan.rounds);
+    expect(new Set(rounds.flatMap(({ faults }) => faults.map(({ kind }) => kind))).size).toBe(5);
+    expect(new Set(rounds.flatMap(({ changes }) => changes.map(({ kind }) => kind))).size).toBe(4);
+    expect(rounds.some(({ flip }) => flip !== null)).toBe(true);
   });
 });
 
@@ -69,7 +102,10 @@ describe('the options of chaos', () => {
       json: true,
       verbose: false,
     });
-    expect(readOptions(['copy', '--seeds', '9']).seeds).toEqual([9]);
+    expect(readOptions(['backup-restore', '--seeds', '9'])).toMatchObject({
+      kind: 'backup-restore',
+      seeds: [9],
+    });
   });
 
   it.each([[[]], [['teleport']], [['copy', '--seeds', '5..3']], [['copy', '--sleeds']]])(
