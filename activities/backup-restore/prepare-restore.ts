@@ -16,7 +16,7 @@ import { checkedBefore, checkObjects } from './check-objects.ts';
 import { backupToRestore, moreToRestore } from './choose-backup.ts';
 import { refusal } from './findings.ts';
 import { copyJobOf, openPlace, placeToRestore, restoreIdentity, restoreSettings } from './places.ts';
-import { appendedWindows, forgetGone } from './restored-loads.ts';
+import { appendedWindows, forgetGone, gapsBefore } from './restored-loads.ts';
 
 /** Chooses the backup and looks at every object of it; then tables and plan, as for any copy. */
 export async function prepareRestore(
@@ -46,8 +46,15 @@ export async function prepareRestore(
       );
       refuseOn(findings);
     }
-    return { ...(await refusal(() => prepareLoad(dependencies, request))), backup };
+    const prepared = await refusal(() => prepareLoad(dependencies, request));
+    const gaps = input.backup === null ? await gapsOf(stores, input, backup) : [];
+    return { ...prepared, warnings: [...prepared.warnings, ...gaps], backup };
   });
+}
+
+async function gapsOf(stores: StoreProvider, input: StageInput, backup: string): Promise<string[]> {
+  const catalog = requireCapability(openPlace(stores, placeToRestore(input.job)), 'backupCatalog');
+  return await gapsBefore(stores, input, (await catalog.read(backup)).windows);
 }
 
 /** The restore as a copy: from this backup, with what was kept of each table. */

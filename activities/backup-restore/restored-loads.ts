@@ -1,4 +1,5 @@
 import type { StageInput } from '../../definitions/contracts/backup-restore.ts';
+import type { BackupSummary } from '../../stores/spi/artifact.ts';
 import type { WindowFilter } from '../../stores/spi/chunk-source.ts';
 import type { LoadLedger, StoredLoad } from '../../stores/spi/load-ledger.ts';
 import { requireCapability, type StoreProvider } from '../../stores/spi/store.ts';
@@ -41,6 +42,27 @@ export async function appendedWindows(
     }
   }
   return windows;
+}
+
+/**
+ * Warnings for tables whose window joins on to nothing that the target holds: the backups before it were let go, or
+ * never made. Rows of that time come from no backup, and nobody else would say so.
+ */
+export async function gapsBefore(
+  stores: StoreProvider,
+  input: StageInput,
+  windows: BackupSummary['windows'],
+): Promise<string[]> {
+  const held = [...(await heldLoads(stores, input)).values()].flatMap(({ tables }) => tables);
+  return windows.flatMap(({ table, window: { from } }) => {
+    const reaches = held.some(
+      ({ source, window }) =>
+        displayName(source) === table &&
+        (window === null || window.to === null || (from !== null && window.to >= from)),
+    );
+    if (from === null || reaches) return [];
+    return [`Rows of ${table} before ${from} are in no backup that was restored here or waits to be.`];
+  });
 }
 
 /** Restores into tables that are gone: the ledger must not go on saying that their rows are there. */

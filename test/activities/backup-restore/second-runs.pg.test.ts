@@ -309,3 +309,16 @@ it('what was checked of another backup does not count', async () => {
     type: 'preflight.refused',
   });
 });
+
+it('windows that were let go before they were restored are missed aloud', async () => {
+  const job = await threeDays();
+  const restoring: ResolvedBackupRestoreJob = { ...job, stages: ['restore'] };
+  await lab.run({ ...restoring }, { backup: (await lab.catalog(job).list()).backups.at(-1)?.backup ?? null });
+  await lab.catalog(job).prune({ last: 1, days: null, now: day(3) });
+  const [missing] = await lab.run(restoring);
+  expect(missing?.prepared.warnings).toEqual([expect.stringContaining('public.trades before 2026-01-02')]);
+  await insert(4);
+  await lab.run({ ...job, stages: ['backup'] }, { scheduledTime: day(4) });
+  const [joined] = await lab.run(restoring);
+  expect(joined?.prepared.warnings).toEqual([]);
+});
