@@ -12,6 +12,7 @@ export interface ProgressSample {
 }
 
 const barWidth = 24;
+const leastRatedMs = 500;
 
 /** `[######....] 62%  1,234,567 rows  1.2 GB  85.0 MB/s  12 s left`; the rate is over the whole run, or stage, so far. */
 export function progressLine({ atMs, status, stageSinceMs, inFlight }: ProgressSample): string {
@@ -25,7 +26,8 @@ export function progressLine({ atMs, status, stageSinceMs, inFlight }: ProgressS
     share === null ? status.phase : `${bar(share)} ${String(Math.floor(share * 100)).padStart(3)}%`,
     `${countText(rows)} rows`,
     bytesText(bytes),
-    rateText(rate),
+    // Of a moment it would be any number.
+    ...(elapsedMs < leastRatedMs ? [] : [rateText(rate)]),
     ...(status.state === 'running' ? left(share, elapsedMs) : [status.state]),
     ...(status.needsAttention && status.reason !== null ? [`attention: ${status.reason}`] : []),
   ].join('  ');
