@@ -80,6 +80,7 @@ export async function describeJob(stores: StoreProvider, input: LoadRequest): Pr
       chunks: selection.chunks,
     });
     findings.push(...match.findings, ...(kept === undefined ? [] : keptFindings(kept, match)));
+    findings.push(...leftOutFindings(displayName(definition.name), rows, from));
     const answer = chooseStrategy({
       mode: job.target.mode,
       source: definition,
@@ -138,6 +139,30 @@ export interface WindowTime {
 
 type Selected = Pick<DescribedTable, 'selection' | 'definition'>;
 type Rows = Pick<DescribedTable, 'window' | 'where' | 'filteredOnTarget'>;
+
+/**
+ * An append leaves out the windows that it has added before; what was written into one of them since then is in the
+ * backup, and not brought over.
+ */
+function leftOutFindings(
+  table: string,
+  { window }: Pick<Rows, 'window'>,
+  from: BackupSource | undefined,
+): PreflightFinding[] {
+  const begun = from?.kept.get(table)?.window ?? null;
+  const cut = window?.from ?? null;
+  if (begun === null || cut === null || (begun.from !== null && begun.from >= cut)) return [];
+  if (from?.appended.get(table)?.some(({ to }) => to === cut) !== true) return [];
+  return [
+    {
+      severity: 'warning',
+      code: null,
+      table,
+      message: `The rows of ${table} before ${cut} were appended by an earlier run and are left out; rows that came into that time since then stay in the backup.`,
+      cure: 'Use `mode: upsert`, or `replace`, where rows may come late.',
+    },
+  ];
+}
 
 /** Which rows are meant; of a backup, which of those that it has. */
 function rowsOf(table: Selected, time: WindowTime, from: BackupSource | undefined): Rows | PreflightFinding {

@@ -97,7 +97,12 @@ it.each(['replace', 'append'] as const)(
     await lab.run(making, { scheduledTime: day(2) });
     await insert(['2026-01-03 10:00:00+08', 'c']);
     await lab.run(making, { scheduledTime: day(3) });
-    expect(rowsOf(await lab.run(restoring))).toEqual(mode === 'append' ? [1, 1] : [2, 1]);
+    const restored = await lab.run(restoring);
+    expect(rowsOf(restored)).toEqual(mode === 'append' ? [1, 1] : [2, 1]);
+    const said = restored
+      .flatMap(({ prepared }) => prepared.warnings)
+      .filter((one) => one.includes('left out'));
+    expect(said).toHaveLength(mode === 'append' ? 1 : 0);
     await expectSame();
     await lab.run(restoring);
     await expectSame();
