@@ -14,7 +14,7 @@ const chains: readonly { readonly where: string; readonly faults: readonly strin
   },
   {
     where: 'after a receipt, and in the middle of a transfer',
-    faults: ['swap.afterCommit:kill:2', 'transfer.mid:kill:3', 'transfer.mid:kill:2'],
+    faults: ['swap.afterCommit:kill:2', 'transfer.mid:kill:3'],
   },
   {
     where: 'in the restore: in the middle of a chunk, copied, before and after its commit',
@@ -23,17 +23,6 @@ const chains: readonly { readonly where: string; readonly faults: readonly strin
 ];
 
 describe.concurrent('when workers are killed with kill -9', () => {
-  it('a backup, its transfer and its restore end right when nothing happens', async () => {
-    await withBackupRig(
-      sharedPlace(),
-      { shape: shapes.sliced, vault: await directoryPlace(), far: await directoryPlace() },
-      async (rig) => {
-        await rig.startWorker();
-        await expectRightBackupEnd(rig, await rig.submit(), { before: [] });
-      },
-    );
-  });
-
   it.for(chains)(
     '$where, the next worker goes on with what was in flight',
     { timeout: 240_000 },

@@ -99,7 +99,8 @@ describe.concurrent('when what a backup stands on gives way', () => {
     const own = await startSshd();
     try {
       const far = sftpFilePlace(own, { rsync: true });
-      await withBackupRig(sharedPlace(), { shape: shapes.inPlace, vault, far }, async (rig) => {
+      const shape = { ...shapes.inPlace, rows: [3_000, 2_000] };
+      await withBackupRig(sharedPlace(), { shape, vault, far }, async (rig) => {
         // An object that came by stream would be the end of the worker.
         const worker = await rig.startWorker({ SYNCLINE_FAULT: 'transfer.mid:kill:1' });
         const first = await rig.submit();
