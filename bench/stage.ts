@@ -8,7 +8,13 @@ import { startGuardian } from '../worker/local/guardian.ts';
 import { startPostgres } from '../worker/local/postgres.ts';
 import { startTemporal } from '../worker/local/temporal.ts';
 import { onlyTemporal } from '../worker/local/temporal-environment.ts';
-import { type BuiltWorker, buildWorker, packageFolder, removeBuild, startBuiltWorker } from './built-worker.ts';
+import {
+  type BuiltWorker,
+  buildWorker,
+  packageFolder,
+  removeBuild,
+  startBuiltWorker,
+} from './built-worker.ts';
 import type { BenchOptions } from './options.ts';
 
 /** A database of our own on one server; dropped at the end. */
