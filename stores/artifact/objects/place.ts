@@ -6,7 +6,7 @@ import type { EncryptionKeys } from '../../spi/settings.ts';
 import { requireCapability, type Store } from '../../spi/store.ts';
 
 /** For bookkeeping of a few requests: nobody gives it up half-way. */
-export const never = new AbortController().signal;
+export const never: AbortSignal = new AbortController().signal;
 
 /** Bookkeeping that is read at once is never bigger; what is, was not written by us. */
 const maxSmallBytes = 64 * 1024 * 1024;
