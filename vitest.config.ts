@@ -4,6 +4,7 @@ import { defineConfig, type TestProjectConfiguration } from 'vitest/config';
 const postgres = 'test/support/setup-postgres.ts';
 const temporal = 'test/support/setup-temporal.ts';
 const files = 'test/support/setup-files.ts';
+const command = 'test/support/setup-command.ts';
 const scale = 'test/**/*.scale.e2e.test.ts';
 const withServers = ['test/**/*.{pg,workflow,e2e,files}.test.ts'];
 
@@ -21,9 +22,14 @@ export default defineConfig({
       project('e2e', {
         include: ['test/**/*.e2e.test.ts'],
         exclude: [scale],
-        globalSetup: [postgres, temporal, files],
+        globalSetup: [command, postgres, temporal, files],
+        timeoutMs: 4 * 60_000,
       }),
-      project('scale', { include: [scale], globalSetup: [postgres, temporal], timeoutMs: 30 * 60_000 }),
+      project('scale', {
+        include: [scale],
+        globalSetup: [command, postgres, temporal],
+        timeoutMs: 30 * 60_000,
+      }),
     ],
   },
 });
@@ -39,6 +45,6 @@ function project(name: string, options: ProjectOptions): TestProjectConfiguratio
   const { timeoutMs, ...files } = options;
   return {
     extends: true,
-    test: { name, ...files, testTimeout: timeoutMs ?? 60_000, hookTimeout: timeoutMs ?? 120_000 },
+    test: { name, ...files, testTimeout: timeoutMs ?? 120_000, hookTimeout: timeoutMs ?? 120_000 },
   };
 }

@@ -8,7 +8,7 @@ export interface ActivityDependencies {
   readonly metrics: ActivityMetrics;
   /** Throws or ends the process at a named point when a test asked for it; otherwise does nothing. */
   readonly fault: FaultPoints;
-  /** Told of every piece of rows that passes, so that the process can free buffers in time. Absent: it does not. */
+  /** Told of every piece of rows, so that the process can free buffers in time. Absent: it does not. */
   readonly memory?: { passed(bytes: number): void };
 }
 
@@ -23,9 +23,43 @@ export interface ActivityMetrics {
   bytesCopied(job: string, bytes: number): void;
   unitLoaded(job: string, seconds: number): void;
   unitFailed(job: string, code: string): void;
+  /** A batch of a log was committed on the target. */
+  batchApplied(link: MeteredLink, batch: MeteredBatch): void;
+  batchFailed(link: MeteredLink, code: string): void;
+  /** Called now and then while a link is followed or watched, with what is true at the moment; null: not known. */
+  linkState(link: MeteredLink, state: MeteredLinkState): void;
 }
 
-/** Points of kind `copy`, which backups and restores pass too, and those of kind `backup-restore`. */
+/** Labels of what is measured of a link. */
+export interface MeteredLink {
+  readonly job: string;
+  /** Store of the target. */
+  readonly target: string;
+}
+
+export interface MeteredBatch {
+  /** Of the source. */
+  readonly transactions: number;
+  /** That became rows on the target; those that wait or were left out are not among them. */
+  readonly changes: number;
+  readonly bytes: number;
+  /** From its first change to its commit on the target. */
+  readonly seconds: number;
+  /** Changes by table at the source, of what `changes` counts. Absent: not counted by table. */
+  readonly tables?: ReadonlyMap<string, number>;
+}
+
+export interface MeteredLinkState {
+  readonly lagMs: number | null;
+  readonly lagBytes: number | null;
+  readonly retainedBytes: number | null;
+  readonly spooledChanges: number;
+  /** Since the link was made. */
+  readonly deadTransactions?: number;
+  readonly conflicts?: number;
+}
+
+/** Points of kind `copy`, which all kinds pass, then those of `backup-restore` and of `duplication`. */
 export type FaultPoint =
   | 'load.mid'
   | 'load.copied'
@@ -33,7 +67,11 @@ export type FaultPoint =
   | 'swap.afterCommit'
   | 'backup.mid'
   | 'backup.beforeManifest'
-  | 'transfer.mid';
+  | 'cut.beforeNote'
+  | 'transfer.mid'
+  | 'batch.beforeCommit'
+  | 'batch.afterCommit'
+  | 'confirm.before';
 
 export interface FaultPoints {
   reach(point: FaultPoint, signal?: AbortSignal): Promise<void>;

@@ -5,7 +5,7 @@ import type { Side } from './stage.ts';
 export const tableName = 'public.bench';
 export const bytesPerRow = 101;
 
-const columns = `id bigint NOT NULL, at timestamptz NOT NULL, account int NOT NULL, price double precision NOT NULL,
+export const columns = `id bigint NOT NULL, at timestamptz NOT NULL, account int NOT NULL, price double precision NOT NULL,
   note text NOT NULL`;
 
 export interface TableSize {
@@ -55,14 +55,16 @@ export async function fillTable(side: Side, size: TableSize): Promise<void> {
   await inParallel(indexes, 2, async (index) => {
     const { from, to } = bounds(size, index);
     const until = Math.min(to, size.rows) - 1;
-    await side.query(
-      `INSERT INTO ${tableName}_${String(index)}
-       SELECT id, timestamptz '2026-01-01 00:00:00Z' + id * interval '1 second', hashint8(id),
-              (hashint8extended(id, 1) & 1048575) / 100.0, md5(id::text) || to_char(id, 'FM00000000000000000')
-         FROM generate_series(${String(from)}::bigint, ${String(until)}::bigint) AS id`,
-    );
+    await side.query(`INSERT INTO ${tableName}_${String(index)} ${rowsBetween(String(from), String(until))}`);
   });
   await side.query(`VACUUM (ANALYZE) ${tableName}`);
+}
+
+/** A query that makes rows; the bounds are expressions. */
+export function rowsBetween(from: string, until: string): string {
+  return `SELECT id, timestamptz '2026-01-01 00:00:00Z' + id * interval '1 second', hashint8(id),
+              (hashint8extended(id, 1) & 1048575) / 100.0, md5(id::text) || to_char(id, 'FM00000000000000000')
+         FROM generate_series((${from})::bigint, (${until})::bigint) AS id`;
 }
 
 export interface Content {

@@ -42,6 +42,8 @@ export interface WorkerStart {
 export interface BuiltWorker {
   readonly pid: number;
   stop(): Promise<void>;
+  /** kill -9. */
+  kill(): Promise<void>;
 }
 
 /** Resolves when the Temporal server sees it poll. */
@@ -80,5 +82,9 @@ export async function startBuiltWorker(start: WorkerStart): Promise<BuiltWorker>
     const said = await readFile(start.logFile, 'utf8').catch(() => '');
     throw new Error(`The worker did not start:\n${said.slice(-2_000)}`, { cause: error });
   }
-  return { pid, stop };
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL');
+    await ended;
+  };
+  return { pid, stop, kill };
 }

@@ -1,6 +1,7 @@
 import { benchBackup } from './backup.ts';
 import { benchChunks } from './chunks.ts';
 import { benchCopy } from './copy.ts';
+import { benchDuplication } from './duplication.ts';
 import { benchMemory } from './memory.ts';
 import { benchOnlineOffline } from './online-offline.ts';
 import { type BenchName, parseOptions, UsageError } from './options.ts';
@@ -16,6 +17,7 @@ const benches: Readonly<
   chunks: benchChunks,
   backup: benchBackup,
   'online-offline': benchOnlineOffline,
+  duplication: benchDuplication,
 };
 
 async function main(): Promise<void> {

@@ -35,11 +35,16 @@ export function resetPeak(pid: number): void {
  * worker and tools together. A busy machine makes walls longer, but not this. Null where there is no /proc.
  */
 export function cpuSecondsOfAll(): number | null {
+  return cpuSecondsBelow(process.pid);
+}
+
+/** The same of another process and all it has started: of a server, with its backends. */
+export function cpuSecondsBelow(root: number): number | null {
   try {
     const stats = readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .flatMap((name) => statIfThere(Number(name)));
-    const family = new Set([process.pid]);
+    const family = new Set([root]);
     // A child has mostly, but not always, a higher id than its parent.
     for (let before = 0; before !== family.size;) {
       before = family.size;

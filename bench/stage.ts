@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { connectClient, type TemporalAccess } from '../worker/connection.ts';
 import { startGuardian } from '../worker/local/guardian.ts';
+import type { PostgresVersion } from '../worker/local/postgres-binaries.ts';
 import { startPostgres } from '../worker/local/postgres.ts';
 import { startTemporal } from '../worker/local/temporal.ts';
-import { onlyTemporal } from '../worker/local/temporal-environment.ts';
+import { onlyTemporal, type ProcessEnvironment } from '../worker/local/temporal-environment.ts';
 import {
   type BuiltWorker,
   buildWorker,
@@ -21,6 +22,8 @@ import type { BenchOptions } from './options.ts';
 export interface Side {
   /** Holds the password. */
   readonly url: string;
+  /** Of the postmaster; null where the server is not ours. */
+  readonly pid: number | null;
   query<Row = unknown>(text: string, values?: readonly unknown[]): Promise<Row[]>;
 }
 
@@ -30,8 +33,10 @@ export interface Stage {
   readonly target: Side;
   readonly temporal: TemporalAccess;
   readonly folder: string;
-  /** A worker process of its own, stopped afterwards. */
-  withWorker<T>(work: (worker: BuiltWorker) => Promise<T>): Promise<T>;
+  /** A worker process of its own, stopped afterwards. `env` takes the place of what its environment has by that name. */
+  withWorker<T>(work: (worker: BuiltWorker) => Promise<T>, env?: ProcessEnvironment): Promise<T>;
+  /** One more database on the server of `target`. */
+  anotherTarget(): Promise<Side>;
 }
 
 export type Say = (line: string) => void;
@@ -44,19 +49,22 @@ export async function onStage<T>(
   say: Say,
   work: (stage: Stage) => Promise<T>,
 ): Promise<T> {
-  const ends: (() => Promise<unknown>)[] = [];
+  const ends: Ends = [];
   try {
     const folder = await mkdtemp(join(tmpdir(), 'syncline-bench-'));
     const guardian = startGuardian({ signal: 'TERM', directories: [folder, packageFolder] });
     ends.push(() => rm(folder, { recursive: true, force: true }).then(() => guardian.dismiss()));
     say('Building the worker, starting the servers …');
     ends.push(() => removeBuild());
-    const [, source, target, temporal] = await Promise.all([
+    const version = options.bench === 'duplication' ? 18 : 15;
+    const [, sourceServer, targetServer, temporal] = await Promise.all([
       buildWorker(),
-      openSide(options.servers?.source ?? null, ends),
-      openSide(options.servers?.target ?? null, ends),
+      openServer(options.servers?.source ?? null, version, ends),
+      openServer(options.servers?.target ?? null, version, ends),
       openTemporal(ends, say),
     ]);
+    const source = await openSide(sourceServer, ends);
+    const target = await openSide(targetServer, ends);
     const config = join(folder, 'syncline.yaml');
     await writeFile(config, configText);
     const { address } = temporal.target;
@@ -69,15 +77,16 @@ export async function onStage<T>(
     };
     const { profile } = options;
     const start = { config, env, address, taskQueue, logFile: join(folder, 'worker.log'), profile };
-    const withWorker: Stage['withWorker'] = async (use) => {
-      const worker = await startBuiltWorker(start);
+    const withWorker: Stage['withWorker'] = async (use, other = {}) => {
+      const worker = await startBuiltWorker({ ...start, env: { ...env, ...other } });
       try {
         return await use(worker);
       } finally {
         await worker.stop();
       }
     };
-    return await work({ source, target, temporal, folder, withWorker });
+    const anotherTarget = (): Promise<Side> => openSide(targetServer, ends);
+    return await work({ source, target, temporal, folder, withWorker, anotherTarget });
   } finally {
     for (const end of ends.reverse()) await end().catch(() => undefined);
   }
@@ -95,16 +104,22 @@ worker: { log: { level: warn } }
 /** Of our own servers only: what the server does on its own account would hit one way and spare another. */
 const quietSettings = { autovacuum: 'off', max_locks_per_transaction: '512', max_wal_size: '8GB' };
 
-async function openSide(given: string | null, ends: (() => Promise<unknown>)[]): Promise<Side> {
-  let server = given;
-  if (server === null) {
-    const own = await startPostgres({ version: 15, settings: quietSettings });
-    ends.push(() => own.stop());
-    server = own.url;
-  }
+type Server = Pick<Side, 'url' | 'pid'>;
+type Ends = (() => Promise<unknown>)[];
+
+async function openServer(given: string | null, version: PostgresVersion, ends: Ends): Promise<Server> {
+  if (given !== null) return { url: given, pid: null };
+  const own = await startPostgres({ version, settings: quietSettings });
+  ends.push(() => own.stop());
+  return own;
+}
+
+async function openSide({ url: server, pid }: Server, ends: Ends): Promise<Side> {
   const name = `syncline_bench_${String(process.pid)}_${String(ends.length)}`;
   await once(server, `CREATE DATABASE ${name}`);
-  ends.push(() => once(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
+  // Our own servers go with all they have. Bounded: pglogical 2.4 keeps a server from ever dropping a database that had it.
+  if (pid === null)
+    ends.push(() => once(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`, dropTimeoutMs));
   const url = new URL(server);
   url.pathname = `/${name}`;
   const pool = new pg.Pool({ connectionString: url.href, max: 4 });
@@ -112,6 +127,7 @@ async function openSide(given: string | null, ends: (() => Promise<unknown>)[]):
   ends.push(() => pool.end());
   return {
     url: url.href,
+    pid,
     query: async <Row>(text: string, values?: readonly unknown[]) => {
       const result = await pool.query(text, values === undefined ? undefined : [...values]);
       return result.rows as Row[];
@@ -119,8 +135,12 @@ async function openSide(given: string | null, ends: (() => Promise<unknown>)[]):
   };
 }
 
-async function once(url: string, statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url });
+const dropTimeoutMs = 120_000;
+
+async function once(url: string, statement: string, timeoutMs = 0): Promise<void> {
+  const client = new pg.Client({ connectionString: url, statement_timeout: timeoutMs });
+  // Whatever runs on it fails with it.
+  client.on('error', () => undefined);
   await client.connect();
   try {
     await client.query(statement);
@@ -129,7 +149,7 @@ async function once(url: string, statement: string): Promise<void> {
   }
 }
 
-async function openTemporal(ends: (() => Promise<unknown>)[], say: Say): Promise<TemporalAccess> {
+async function openTemporal(ends: Ends, say: Say): Promise<TemporalAccess> {
   const server = await startTemporal({ alwaysOwn: true, onProgress: say });
   ends.push(() => server.stop());
   const { address } = server;

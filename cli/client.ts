@@ -1,5 +1,6 @@
 import type { WorkflowHandle } from '@temporalio/client';
 import { TypedSearchAttributes, defineSearchAttributeKey } from '@temporalio/common';
+import type { LinkSide } from '../definitions/contracts/duplication.ts';
 import type { JobInput, JobResult } from '../definitions/contracts/jobs.ts';
 import type { ResolvedJob } from '../definitions/contracts/job.ts';
 import type { LaunchInput, LaunchResult } from '../definitions/contracts/launch.ts';
@@ -12,10 +13,11 @@ import {
 import { SynclineError } from '../definitions/errors.ts';
 import type { TemporalAccess } from '../worker/connection.ts';
 import { ensureSearchAttributes } from '../worker/search-attributes.ts';
-import { addressOf, describeJob, type JobAddress } from './job-address.ts';
+import { addressOf, describeJob, type JobAddress } from '../worker/jobs/job-address.ts';
+import type { Start } from '../worker/jobs/latest-start.ts';
 import type { SubmittableJob } from './job-files.ts';
 import type { SiteQueues } from './sites.ts';
-import { translated } from './temporal-errors.ts';
+import { translated } from '../worker/jobs/temporal-errors.ts';
 
 /** A submitted run. `result` follows continue-as-new. */
 export interface Submitted {
@@ -55,24 +57,34 @@ export function inputOf(
   {
     queues,
     ...rest
-  }: Pick<JobInput, 'definitionHash' | 'intent' | 'scheduledTime'> & {
-    readonly queues?: SiteQueues | undefined;
-  },
+  }: Pick<JobInput, 'definitionHash' | 'intent'> & { readonly queues?: SiteQueues | undefined },
 ): JobInput {
-  if (job.kind === 'copy') return { job, ...rest };
-  return { job, ...rest, ...(queues === undefined ? {} : { queues }) };
+  switch (job.kind) {
+    case 'copy':
+      return { job, ...rest };
+    case 'duplication':
+      return { job, ...rest };
+    case 'backup-restore':
+      return { job, ...rest, ...(queues === undefined ? {} : { queues }) };
+  }
 }
 
 /** From where to where, by the names of the stores. */
 export function routeOf(job: ResolvedJob): string {
   if (job.kind === 'copy') return `${job.source.store} to ${job.target.store}`;
+  if (job.kind === 'duplication')
+    return `${job.source.store} to ${job.targets.map(({ store }) => store).join(', ')}`;
   const stops = [job.source?.store, job.backup.store, job.transfer?.store, job.restore?.store];
   return stops.filter((stop) => stop !== undefined).join(' to ');
 }
 
-export interface Start {
-  readonly input: JobInput;
-  readonly taskQueue: string;
+/** The same job again for another purpose; nothing of how far it had come is carried over. */
+export function againFor(intent: JobInput['intent'], { input, taskQueue }: Start, abandon?: LinkSide): Start {
+  const { job, definitionHash } = input;
+  const queues = 'queues' in input ? input.queues : undefined;
+  const again = inputOf(job, { definitionHash, intent, queues });
+  const gone = abandon === undefined || again.job.kind !== 'duplication' ? {} : { abandon };
+  return { input: { ...again, ...gone }, taskQueue };
 }
 
 /** One run at a time by the workflow id: two starts at once cannot both win. */

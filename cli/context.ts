@@ -8,6 +8,7 @@ import {
   temporalTarget,
   type TemporalTarget,
 } from '../worker/connection.ts';
+import type { Asking } from '../worker/jobs/asking.ts';
 import { Redaction } from '../worker/redaction.ts';
 import { createOutput, type Output } from './output.ts';
 
@@ -23,6 +24,7 @@ export class CommandContext {
   readonly output: Output;
   private readonly options: GlobalOptions;
   private readonly closers: (() => Promise<void>)[] = [];
+  private opened: Promise<StoreProvider> | undefined;
 
   constructor(options: GlobalOptions) {
     this.options = options;
@@ -54,8 +56,15 @@ export class CommandContext {
     return access;
   }
 
+  /** The same open stores for the whole command. */
   async stores(): Promise<StoreProvider> {
-    return await this.storesOf(this.configWithStores().stores);
+    this.opened ??= this.storesOf(this.configWithStores().stores);
+    return await this.opened;
+  }
+
+  /** For what is known of jobs, by Temporal and by the stores. */
+  asking(access: TemporalAccess): Asking {
+    return { access, stores: () => this.stores(), note: (text) => this.output.note(text) };
   }
 
   /** Stores that no file need name. */

@@ -23,6 +23,7 @@ worker:
   log: { level: info }
   # metrics: { address: 127.0.0.1:9464 } # Prometheus
   # health: { address: 127.0.0.1:8080 } # GET /health
+  # http: { address: 127.0.0.1:9465 } # GET /jobs, to read only
 `;
 
 export const firstJobFile = `# yaml-language-server: $schema=./syncline.schema.json

@@ -5,7 +5,7 @@ import { missingSearchAttributes, registerCommand } from '../worker/search-attri
 import { type CommandContext, redaction } from './context.ts';
 import { bytesText } from './render/amounts.ts';
 import { siteQueueOf } from './sites.ts';
-import { pollersOf } from './workers.ts';
+import { pollersOf } from '../worker/jobs/workers.ts';
 
 /** One line of `doctor`. `message` has passed the redaction. */
 export interface Finding {

@@ -1,7 +1,7 @@
 import type { temporal } from '@temporalio/proto';
 import type { TemporalAccess } from '../worker/connection.ts';
-import { describeExisting, type JobAddress } from './job-address.ts';
-import { queryStatus } from './job-status.ts';
+import { describeExisting, type JobAddress } from '../worker/jobs/job-address.ts';
+import { queryStatus } from '../worker/jobs/job-status.ts';
 
 /** What has failed at least once and is tried again. */
 export interface PendingUnit {

@@ -7,17 +7,23 @@ import { doctorCommand } from './commands/doctor.ts';
 import { historyCommand } from './commands/history.ts';
 import { initCommand } from './commands/init.ts';
 import { listCommand } from './commands/list.ts';
+import { metricsCommand } from './commands/metrics.ts';
 import { pauseCommand } from './commands/pause.ts';
 import { planCommand } from './commands/plan.ts';
 import { policyCommand } from './commands/policy.ts';
+import { promoteCommand } from './commands/promote.ts';
 import { removeCommand } from './commands/remove.ts';
 import { resumeCommand } from './commands/resume.ts';
+import { resyncCommand } from './commands/resync.ts';
 import { retryCommand } from './commands/retry.ts';
 import { runCommand } from './commands/run.ts';
 import { schemaCommand } from './commands/schema.ts';
 import { skipCommand } from './commands/skip.ts';
 import { statusCommand } from './commands/status.ts';
+import { tableCommand } from './commands/table.ts';
+import { tasksCommand } from './commands/tasks.ts';
 import { validateCommand } from './commands/validate.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { workerCommand } from './commands/worker.ts';
 import { packageVersion } from './version.ts';
 
@@ -47,6 +53,12 @@ export function createProgram(): Command {
     retryCommand,
     skipCommand,
     policyCommand,
+    tableCommand,
+    resyncCommand,
+    verifyCommand,
+    tasksCommand,
+    metricsCommand,
+    promoteCommand,
     removeCommand,
     historyCommand,
     backupCommand,

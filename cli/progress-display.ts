@@ -1,4 +1,4 @@
-import type { JobAddress } from './job-address.ts';
+import type { JobAddress } from '../worker/jobs/job-address.ts';
 import type { Output } from './output.ts';
 import { type ProgressSample, progressLine } from './render/progress.ts';
 

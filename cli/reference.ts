@@ -62,10 +62,12 @@ function optionTable(options: readonly Option[]): string[] {
   return ['| Option | Meaning |', '|---|---|', ...options.map(optionRow)];
 }
 
-function optionRow({ flags, description, defaultValue, argChoices }: Option): string {
+function optionRow(option: Option): string {
+  const { flags, description, argChoices, defaultValueDescription } = option;
   const choices =
     argChoices === undefined ? '' : `: ${argChoices.map((choice) => `\`${choice}\``).join(', ')}`;
-  const fallback = defaultValue === undefined ? '' : ` (default \`${String(defaultValue)}\`)`;
+  const shown = defaultValueDescription ?? String(option.defaultValue);
+  const fallback = option.defaultValue === undefined ? '' : ` (default \`${shown}\`)`;
   return `| \`${cell(flags)}\` | ${cell(description)}${choices}${fallback} |`;
 }
 
@@ -75,6 +77,9 @@ const workerSection = [
   '`syncline worker` writes one JSON object per line to stdout. SIGTERM or SIGINT drains it: no new work, chunks in',
   'flight may end within `worker.shutdownGraceTime`, then they are cancelled and done again elsewhere. A second signal',
   'ends it at once. `worker.health.address` serves `GET /health`: 200 while it takes work, 503 while it drains.',
+  '`worker.http.address` (default `127.0.0.1:9465` when `http: {}` is written) serves, for reading only, what `list -o json` and',
+  '`status -o json` print: `GET /jobs`, `GET /jobs/<name>`, and `GET /jobs/<name>/tables`, the tables of a job with their state',
+  'at each target. A name that kinds share is written with its kind, `copy%2Ftrades`. An error is `{"error": {"code": …}}`.',
   '`worker.metrics.address` serves Prometheus series: those of the Temporal SDK (`temporal_…`) and',
   '',
   '| Series | Meaning |',

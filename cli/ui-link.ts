@@ -1,5 +1,5 @@
 import type { TemporalTarget } from '../worker/connection.ts';
-import type { JobAddress } from './job-address.ts';
+import type { JobAddress } from '../worker/jobs/job-address.ts';
 
 const cloud = /\.(tmprl\.cloud|api\.temporal\.io)(:\d+)?$/;
 

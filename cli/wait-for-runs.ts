@@ -6,18 +6,24 @@ import { ProgressDisplay } from './progress-display.ts';
 import { exitCodeOfOutcome, summaryLines, summaryOf } from './render/summary.ts';
 import { watchRun } from './waiting.ts';
 
+export interface AwaitedRuns {
+  readonly runs: readonly Submitted[];
+  /** `settled`: a duplication, which does not end by itself, is waited for until its targets are consistent. */
+  readonly until: 'ended' | 'settled';
+}
+
 /** Waits for all, prints one summary each, in order. Ctrl-C ends the wait, never the jobs. */
 export async function waitForRuns(
   context: CommandContext,
   access: TemporalAccess,
-  runs: readonly Submitted[],
+  awaited: AwaitedRuns,
 ): CommandResult {
   const giveUp = new AbortController();
   const onInterrupt = (): void => giveUp.abort();
   process.once('SIGINT', onInterrupt);
   process.once('SIGTERM', onInterrupt);
   try {
-    const codes = await waitAll(context, access, { runs, signal: giveUp.signal });
+    const codes = await waitAll(context, access, { ...awaited, signal: giveUp.signal });
     return worst(codes);
   } finally {
     process.off('SIGINT', onInterrupt);
@@ -25,15 +31,14 @@ export async function waitForRuns(
   }
 }
 
-interface Waits {
-  readonly runs: readonly Submitted[];
+interface Waits extends AwaitedRuns {
   readonly signal: AbortSignal;
 }
 
 async function waitAll(
   context: CommandContext,
   access: TemporalAccess,
-  { runs, signal }: Waits,
+  { runs, until, signal }: Waits,
 ): Promise<ExitCode[]> {
   const display = new ProgressDisplay(context.output);
   const startedAt = Date.now();
@@ -41,6 +46,7 @@ async function waitAll(
     const { outcome, status } = await watchRun(access, {
       submitted,
       signal,
+      until,
       everyMs: display.everyMs,
       onSample: (sample) => display.show(submitted.address, sample),
     });

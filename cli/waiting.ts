@@ -5,21 +5,24 @@ import type { JobStatus } from '../definitions/contracts/status.ts';
 import { errorTable } from '../definitions/errors.ts';
 import type { TemporalAccess } from '../worker/connection.ts';
 import type { Submitted } from './client.ts';
-import type { JobAddress } from './job-address.ts';
-import { queryStatus } from './job-status.ts';
-import { type Outcome, outcomeOf } from './outcome.ts';
+import type { JobAddress } from '../worker/jobs/job-address.ts';
+import { queryStatus } from '../worker/jobs/job-status.ts';
+import { isSettled, type WaitOutcome } from './settled.ts';
+import type { AwaitedRuns } from './wait-for-runs.ts';
+import { type Outcome, outcomeOf } from '../worker/jobs/outcome.ts';
 import type { ProgressSample } from './render/progress.ts';
-import { isTimeout, isUnavailable } from './temporal-errors.ts';
+import { isTimeout, isUnavailable } from '../worker/jobs/temporal-errors.ts';
 
 export interface Watched {
   /** Null: Temporal was away for too long, or the wait was given up. */
-  readonly outcome: Outcome | null;
+  readonly outcome: WaitOutcome | null;
   readonly status: JobStatus | null;
 }
 
 export interface Watching {
   readonly submitted: Submitted;
   readonly everyMs: number;
+  readonly until: AwaitedRuns['until'];
   /** Gives up waiting; the run goes on. */
   readonly signal: AbortSignal;
   readonly onSample?: (sample: ProgressSample) => void;
@@ -31,10 +34,10 @@ export async function watchRun(access: TemporalAccess, watching: Watching): Prom
   const sampling = new AbortController();
   const sampler = new Sampler(access, watching);
   const samples = sampler.run(AbortSignal.any([signal, sampling.signal]));
-  const outcome = await Promise.race([patientOutcome(submitted, signal), aborted(signal), sampler.stopped]);
+  const outcome = await Promise.race([patientOutcome(submitted, signal), aborted(signal), sampler.standing]);
   sampling.abort();
   if (outcome !== null) await samples;
-  if (outcome !== null && outcome.kind !== 'result') await sampler.last();
+  if (outcome !== null && outcome.kind !== 'result' && outcome.kind !== 'settled') await sampler.last();
   return { outcome, status: sampler.status };
 }
 
@@ -64,9 +67,9 @@ async function aborted(signal: AbortSignal): Promise<null> {
 
 class Sampler {
   status: JobStatus | null = null;
-  /** Resolves when fail mode `stop` has acted. */
-  readonly stopped: Promise<Outcome>;
-  private foundStopped: (outcome: Outcome) => void = () => undefined;
+  /** Resolves when fail mode `stop` has acted, or a duplication is consistent. */
+  readonly standing: Promise<WaitOutcome>;
+  private found: (outcome: WaitOutcome) => void = () => undefined;
   private readonly access: TemporalAccess;
   private readonly watching: Watching;
   private stage: { readonly steps: number; readonly sinceMs: number } | null = null;
@@ -74,8 +77,8 @@ class Sampler {
   constructor(access: TemporalAccess, watching: Watching) {
     this.access = access;
     this.watching = watching;
-    this.stopped = new Promise((resolve) => {
-      this.foundStopped = resolve;
+    this.standing = new Promise((resolve) => {
+      this.found = resolve;
     });
   }
 
@@ -98,7 +101,8 @@ class Sampler {
     const status = await queryStatus(this.access, address);
     if (status === null || signal.aborted) return;
     this.status = status;
-    if (status.state === 'stopped') this.foundStopped(stoppedOutcome(status));
+    if (status.state === 'stopped') this.found(stoppedOutcome(status));
+    if (this.watching.until === 'settled' && isSettled(status)) this.found({ kind: 'settled', status });
     const inFlight = await heartbeats(this.access, address);
     onSample({ atMs: Date.now(), status, inFlight, ...this.stageSince(status) });
   }

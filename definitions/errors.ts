@@ -108,7 +108,7 @@ export const errorTable = {
   },
   'source.snapshotLost': {
     retry: 'after-fix',
-    cure: 'The one snapshot of the whole backup is gone (held too long, or its session ended). Run the job again, raise `snapshotLimit`, or use `consistency: chunk`.',
+    cure: 'The one snapshot of the whole backup is gone (held too long, or its session ended). Run the job again, raise `snapshotLimit`, or use `consistency: cut`, which holds none.',
   },
   'files.missing': {
     retry: 'after-fix',
@@ -185,6 +185,50 @@ export const errorTable = {
   'verify.totalsDiffer': {
     retry: 'never',
     cure: 'Read, written and skipped rows do not add up; keep the ledger and report this as a bug.',
+  },
+  'log.slotLost': {
+    retry: 'after-fix',
+    cure: 'The source no longer has the log of this link (the message says why). `syncline resync` loads again, chunk by chunk; with `onFailure: slow` that begins by itself.',
+  },
+  'log.slotBusy': {
+    retry: 'automatic',
+    cure: 'Another session reads the slot of this link; it is ended and tried again.',
+  },
+  'log.barrierTimeout': {
+    retry: 'automatic',
+    cure: 'A transaction on the source has been open too long; the message names its session. End it, or wait.',
+  },
+  'log.notReady': {
+    retry: 'after-fix',
+    cure: 'Make the source ready for logical replication as the message says (wal_level, replication slots, right REPLICATION, replica identities).',
+  },
+  'log.retentionExceeded': {
+    retry: 'after-fix',
+    cure: 'The log kept for this link grew over `retention.maxLog` (of a backup: `maxLog`), and its slot was dropped. Cure what held it up, then `syncline resume`: it loads again, chunk by chunk; a backup is run again.',
+  },
+  'log.schemaChanged': {
+    retry: 'after-fix',
+    cure: 'A table changed its columns on the source. Change it on the target likewise, then `syncline resume`.',
+  },
+  'log.rowMissing': {
+    retry: 'after-fix',
+    cure: 'A change needs a row that the target does not have: somebody else wrote there. `syncline verify --repair` loads the chunk again.',
+  },
+  'log.otherTimeline': {
+    retry: 'after-fix',
+    cure: 'The source was failed over or restored: what was loaded before does not fit its log. `syncline resync` loads again, chunk by chunk.',
+  },
+  'log.gap': {
+    retry: 'after-fix',
+    cure: 'The slot is ahead of the ledger of the target: changes are missing. `syncline resync` loads again, chunk by chunk.',
+  },
+  'link.notConsistent': {
+    retry: 'after-fix',
+    cure: 'The target is not equal to any one instant yet: wait until `syncline status` shows consistentAt.',
+  },
+  'link.unknownTable': {
+    retry: 'after-fix',
+    cure: '`syncline status` shows the tables of the job.',
   },
   'preflight.refused': {
     retry: 'after-fix',

@@ -63,7 +63,13 @@ export function schemaOf(shape: z.ZodType): JsonSchema {
 export function keysOf(schema: JsonSchema | null): string[] {
   if (schema === null) return [];
   const alternatives = alternativesOf(schema).flatMap((alternative) => keysOf(alternative));
-  return [...Object.keys(schema.properties ?? {}), ...alternatives];
+  const own = Object.entries(schema.properties ?? {}).filter(([, child]) => !isRefused(child));
+  return [...own.map(([key]) => key), ...alternatives];
+}
+
+/** Of a key that is known only to say why it is not for this kind: no value matches it. */
+export function isRefused(schema: unknown): boolean {
+  return isSchema(schema) && schema.not !== undefined;
 }
 
 export function childSchema(schema: JsonSchema, path: readonly (string | number)[]): JsonSchema | null {
@@ -84,7 +90,7 @@ function propertyOf(schema: JsonSchema, key: string): unknown {
 /** Paths of the mappings (dotted; '' = top) that know this key. Lists are not entered. */
 export function ownersOf(schema: JsonSchema, key: string, path = ''): string[] {
   const properties = Object.entries(schema.properties ?? {});
-  const here = properties.some(([name]) => name === key) ? [path] : [];
+  const here = properties.some(([name, child]) => name === key && !isRefused(child)) ? [path] : [];
   const deeper = properties.flatMap(([name, child]) =>
     isSchema(child) ? ownersOf(child, key, path === '' ? name : `${path}.${name}`) : [],
   );

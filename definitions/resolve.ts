@@ -3,6 +3,7 @@ import type {
   CalendarRule,
   ResolvedBackupRestoreJob,
   ResolvedCopyJob,
+  ResolvedDuplicationJob,
   ResolvedJob,
   ResolvedRestore,
   ResolvedRun,
@@ -16,6 +17,7 @@ import { dayMs, instantOf, instantOfPoint, parseTimePoint } from './contracts/zo
 import type { ParsedJob } from './parse.ts';
 import { type BackupRestoreDefinition, trimmed } from './schema/backup-restore.ts';
 import type { CopyDefinition } from './schema/copy.ts';
+import { type DuplicationDefinition, linkTargets } from './schema/duplication.ts';
 import type { JobDefinition } from './schema/kinds.ts';
 import { defaultChunkBytes, defaultChunks } from './schema/tables.ts';
 import type { TableEntry, TableOptions } from './schema/tables.ts';
@@ -23,14 +25,23 @@ import { sizeBytes } from './units.ts';
 
 /** Everything filled in: the only form that workflows and activities see. Cannot fail on a parsed job. */
 export function resolveJob({ definition }: ParsedJob): ResolvedJob {
-  return definition.kind === 'copy' ? resolveCopy(definition) : resolveBackupRestore(definition);
+  switch (definition.kind) {
+    case 'copy':
+      return resolveCopy(definition);
+    case 'backup-restore':
+      return resolveBackupRestore(definition);
+    case 'duplication':
+      return resolveDuplication(definition);
+  }
 }
 
 function resolveCopy(definition: CopyDefinition): ResolvedCopyJob {
   const { target } = definition;
   return {
     kind: 'copy',
+    ...(definition.consistent ? { consistent: true } : {}),
     ...resolveHeader(definition),
+    ...scheduleOf(definition),
     source: resolveSource(definition.source, { ...definition, targetSchema: target.schema }),
     target: {
       store: target.store,
@@ -41,12 +52,16 @@ function resolveCopy(definition: CopyDefinition): ResolvedCopyJob {
   };
 }
 
+/** Of a backup at a cut; the same as a duplication's. */
+const defaultMaxLogBytes = 50_000_000_000;
+
 function resolveBackupRestore(definition: BackupRestoreDefinition): ResolvedBackupRestoreJob {
   const { backup, restore, source, stages, transfer, keep } = definition;
   const levels = { ...definition, targetSchema: undefined };
   return {
     kind: 'backup-restore',
     ...resolveHeader(definition),
+    ...scheduleOf(definition),
     stages,
     ...present({ source: source === undefined ? undefined : resolveSource(source, levels) }),
     backup: {
@@ -54,6 +69,7 @@ function resolveBackupRestore(definition: BackupRestoreDefinition): ResolvedBack
       ...{ compression: backup.compression, ...present({ compressionLevel: backup.level }) },
       ...{ encrypt: backup.encrypt, incremental: backup.incremental },
       ...{ consistency: backup.consistency, snapshotLimitMs: backup.snapshotLimit },
+      ...(backup.consistency === 'cut' ? { maxLogBytes: backup.maxLog ?? defaultMaxLogBytes } : {}),
     },
     ...present({
       transfer:
@@ -96,6 +112,38 @@ type RestoredTable = Exclude<
   readonly target?: TableEntry['target'];
 };
 
+function resolveDuplication(definition: DuplicationDefinition): ResolvedDuplicationJob {
+  const { source, load, log, retention } = definition;
+  return {
+    kind: 'duplication',
+    ...resolveHeader(definition),
+    source: {
+      store: source.store,
+      // Where a table goes differs by target, unless the table itself says it.
+      tables: source.tables.map(({ name, target, columns, chunkBytes }) =>
+        resolveTable(
+          { name, target, columns, chunkBytes },
+          { columns: source.columns, chunkBytes: source.chunkBytes },
+          { targetSchema: undefined },
+        ),
+      ),
+    },
+    targets: linkTargets(definition).map(({ store, schema }) => ({ store, ...present({ schema }) })),
+    load: {
+      ...{ checkpoint: load.checkpoint, createTables: load.createTables },
+      ...{ parallel: load.parallel, memoryBytes: load.memory },
+      ...present({ throttleBytesPerSecond: load.throttle }),
+      verify: load.verify,
+    },
+    log: {
+      ...{ batchChanges: log.batch.changes, batchBytes: log.batch.bytes, batchEveryMs: log.batch.every },
+      ...{ lanes: log.lanes, laggingAfterMs: log.laggingAfter },
+      ...{ durability: log.durability, keyless: log.keyless },
+    },
+    retention: { maxLogBytes: retention.maxLog, onExceed: retention.onExceed },
+  };
+}
+
 function resolveHeader(definition: JobDefinition) {
   const { onFailure } = definition;
   return {
@@ -107,15 +155,16 @@ function resolveHeader(definition: JobDefinition) {
       backoffInitialMs: onFailure.backoff.initial,
       backoffMaxMs: onFailure.backoff.max,
     },
-    ...present({
-      schedule: definition.schedule === undefined ? undefined : resolveSchedule(definition.schedule),
-    }),
   };
+}
+
+function scheduleOf({ schedule }: Pick<CopyDefinition, 'schedule'>): Pick<ResolvedCopyJob, 'schedule'> {
+  return schedule === undefined ? {} : { schedule: resolveSchedule(schedule) };
 }
 
 interface Levels {
   readonly defaults?: TableOptions | undefined;
-  readonly schedule?: JobDefinition['schedule'];
+  readonly schedule?: CopyDefinition['schedule'];
   readonly targetSchema: string | undefined;
 }
 

@@ -33,6 +33,7 @@ export interface WorkerSettings {
   /** `host:port`; absent: not served. */
   readonly metricsAddress?: string;
   readonly healthAddress?: string;
+  readonly httpAddress?: string;
   readonly shutdownGraceTimeMs: number;
   readonly logLevel: LogLevel;
   readonly maxActivities: number;
@@ -106,6 +107,7 @@ function configOf(data: ReturnType<typeof storesShape.parse>): StoresFile {
     worker: {
       ...(worker.metrics === undefined ? {} : { metricsAddress: worker.metrics.address }),
       ...(worker.health === undefined ? {} : { healthAddress: worker.health.address }),
+      ...(worker.http === undefined ? {} : { httpAddress: worker.http.address }),
       shutdownGraceTimeMs: worker.shutdownGraceTime,
       logLevel: worker.log.level,
       maxActivities: worker.maxActivities,

@@ -1,8 +1,10 @@
 import { SynclineError } from '../definitions/errors.ts';
 import { startOwnPlace } from '../test/e2e/lab/own-place.ts';
+import buildCommand from '../test/support/setup-command.ts';
 import { openBackupScene } from './chaos/backup-restore.ts';
 import { type ChaosRun, type ChaosScene, runChaos, type Trials } from './chaos/copy.ts';
-import { type ChaosOptions, readOptions, usage, UsageError } from './chaos/options.ts';
+import { openDuplicationScene } from './chaos/duplication.ts';
+import { type ChaosKind, type ChaosOptions, readOptions, usage, UsageError } from './chaos/options.ts';
 import { planOf } from './chaos/plan.ts';
 
 /** Random faults from a seed. Exit code 0: no damage at all. */
@@ -15,7 +17,10 @@ export interface ChaosResult {
   readonly lost: number;
   /** Rows. */
   readonly doubled: number;
-  /** Looks at a chunk that showed neither its old content nor its new one; objects of a backup other than they must be. */
+  /**
+   * Looks at a chunk that showed neither its old content nor its new one; objects of a backup other than they must be; looks
+   * at a live copy at which it was not at a commit boundary of its source.
+   */
   readonly torn: number;
   /** Bytes copied again, as a share of the bytes that had to be copied. */
   readonly recopiedShare: number;
@@ -25,7 +30,9 @@ async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2));
   const say = (line: string): void =>
     void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
-  const runs = await runAll(options, say);
+  // A killed worker has a next one: from the sources each would take seconds of the machine to begin.
+  const leaveBuild = await buildCommand();
+  const runs = await runAll(options, say).finally(leaveBuild);
   const result = sumOf(runs);
   process.stdout.write(`${JSON.stringify(result)}\n`);
   return runs.every(isRight) ? 0 : 1;
@@ -37,7 +44,7 @@ async function runAll(
 ): Promise<ChaosRun[]> {
   const place = await startOwnPlace();
   const scene: ChaosScene = { place, say: verbose ? say : () => undefined };
-  const kindOf = kind === 'copy' ? copyTrials(scene) : await openBackupScene(scene);
+  const kindOf = await trialsOf(kind, scene);
   const runs: ChaosRun[] = [];
   try {
     for (const seed of seeds) {
@@ -54,6 +61,17 @@ async function runAll(
     await place.stop();
   }
   return runs;
+}
+
+async function trialsOf(kind: ChaosKind, scene: ChaosScene): Promise<Trials> {
+  switch (kind) {
+    case 'copy':
+      return copyTrials(scene);
+    case 'backup-restore':
+      return await openBackupScene(scene);
+    case 'duplication':
+      return openDuplicationScene(scene);
+  }
 }
 
 function copyTrials(scene: ChaosScene): Trials {

@@ -1,6 +1,7 @@
 import { SynclineError } from '../definitions/errors.ts';
 import { backupRestoreQuickstart } from './quickstart/backup-restore.ts';
 import { copyQuickstart } from './quickstart/copy.ts';
+import { duplicationQuickstart } from './quickstart/duplication.ts';
 import {
   parseOptions,
   type QuickstartKind,
@@ -24,6 +25,7 @@ async function main(): Promise<number> {
 const acts: Readonly<Record<QuickstartKind, (surroundings: Surroundings) => Promise<Finished>>> = {
   copy: copyQuickstart,
   'backup-restore': backupRestoreQuickstart,
+  duplication: duplicationQuickstart,
 };
 
 const interruptedStatus = 130;

@@ -4,6 +4,7 @@ import type { RetryDirective } from '../definitions/errors.ts';
 import { type JobKind, jobKinds } from '../definitions/contracts/job.ts';
 import {
   alternativesOf,
+  isRefused,
   isSchema,
   kindJsonSchema,
   schemaOf,
@@ -151,6 +152,7 @@ function row(key: string, schema: JsonSchema, required: boolean): string {
 }
 
 function typeOf(schema: JsonSchema): string {
+  if (isRefused(schema)) return 'none';
   if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${String(value)}\``).join(', ');
   const alternatives = alternativesOf(schema);

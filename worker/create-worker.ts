@@ -9,10 +9,12 @@ import { keepBufferMemorySmall } from './buffer-memory.ts';
 import { connectClient, type TemporalTarget } from './connection.ts';
 import { failureInterceptor } from './failures.ts';
 import { faultPoints } from './faults.ts';
-import { type HealthEndpoint, serveHealth, type WorkerHealth } from './health.ts';
+import { serveHealth, type WorkerHealth } from './health.ts';
+import type { HttpEndpoint } from './listen.ts';
 import { createLog, temporalLogger } from './logging.ts';
-import { createActivityMetrics, metricNames, unitSecondsBuckets } from './metrics.ts';
+import { batchSecondsBuckets, createActivityMetrics, metricNames, unitSecondsBuckets } from './metrics.ts';
 import { Redaction } from './redaction.ts';
+import { serveJobs } from './serve-jobs.ts';
 import { ensureSearchAttributes } from './search-attributes.ts';
 import { createStoreProvider } from './stores.ts';
 import { workflowBundlePath } from './workflow-bundle.ts';
@@ -24,6 +26,8 @@ export interface SynclineWorker {
   readonly taskQueue: string;
   /** Of the health endpoint, if one is served. */
   readonly healthAddress: string | null;
+  /** Where jobs can be read, if they are served. */
+  readonly httpAddress: string | null;
   /** Polls until drained; then everything is closed. */
   run(): Promise<void>;
   /** Takes no new work; ends units in flight within the grace time, then cancels them. */
@@ -66,7 +70,7 @@ export async function createWorker({ config, target }: CreateWorker): Promise<Sy
       interceptors: { activity: [failureInterceptor(redaction)] },
       ...limits(config),
     });
-    return await withHealth({ config, target, worker, connection, stores, log });
+    return await withEndpoints({ config, target, worker, connection, stores, log, redaction });
   } catch (error) {
     // Otherwise its threads keep a process alive that has nothing to do.
     await Runtime.instance().shutdown();
@@ -120,7 +124,10 @@ function prometheus(bindAddress: string) {
   return {
     bindAddress,
     useSecondsForDurations: true,
-    histogramBucketOverrides: { [metricNames.unitSeconds]: unitSecondsBuckets },
+    histogramBucketOverrides: {
+      [metricNames.unitSeconds]: unitSecondsBuckets,
+      [metricNames.logBatchSeconds]: batchSecondsBuckets,
+    },
   };
 }
 
@@ -152,9 +159,10 @@ interface Parts extends CreateWorker {
   readonly connection: NativeConnection;
   readonly stores: StoreProvider;
   readonly log: Logger;
+  readonly redaction: Redaction;
 }
 
-async function withHealth(parts: Parts): Promise<SynclineWorker> {
+async function withEndpoints(parts: Parts): Promise<SynclineWorker> {
   const { config, target, worker, stores, log } = parts;
   const health = (): WorkerHealth => ({
     status: workerStatus(worker),
@@ -165,15 +173,38 @@ async function withHealth(parts: Parts): Promise<SynclineWorker> {
   });
   const address = config.worker.healthAddress;
   const endpoint = address === undefined ? null : await serveHealth(address, health);
+  const jobs = await jobsEndpoint(parts);
   return {
     log,
     taskQueue: target.taskQueue,
     healthAddress: endpoint?.address ?? null,
-    run: () => runUntilDrained(parts, endpoint),
+    httpAddress: jobs?.address ?? null,
+    run: () => runUntilDrained(parts, [endpoint, jobs]),
     drain: () => {
       if (workerStatus(worker) === 'running') worker.shutdown();
     },
   };
+}
+
+/** Over a connection of its own: the worker's cannot be used by a client. */
+async function jobsEndpoint({ config, target, stores, log, redaction }: Parts): Promise<HttpEndpoint | null> {
+  const address = config.worker.httpAddress;
+  if (address === undefined) return null;
+  const access = await connectClient(target);
+  try {
+    const endpoint = await serveJobs({ address, access, stores, log, redaction });
+    log.info({ address: endpoint.address }, 'jobs are served over HTTP');
+    return {
+      address: endpoint.address,
+      close: async () => {
+        await endpoint.close();
+        await access.connection.close();
+      },
+    };
+  } catch (error) {
+    await access.connection.close();
+    throw error;
+  }
 }
 
 function workerStatus(worker: Worker): 'running' | 'draining' | 'stopped' {
@@ -189,7 +220,7 @@ function workerStatus(worker: Worker): 'running' | 'draining' | 'stopped' {
   }
 }
 
-async function runUntilDrained(parts: Parts, endpoint: HealthEndpoint | null): Promise<void> {
+async function runUntilDrained(parts: Parts, endpoints: readonly (HttpEndpoint | null)[]): Promise<void> {
   const { target, worker, connection, stores, log } = parts;
   log.info(
     { taskQueue: target.taskQueue, namespace: target.namespace, stores: stores.names() },
@@ -199,7 +230,7 @@ async function runUntilDrained(parts: Parts, endpoint: HealthEndpoint | null): P
     await worker.run();
     log.info({}, 'worker is drained');
   } finally {
-    await endpoint?.close();
+    for (const endpoint of endpoints) await endpoint?.close();
     await stores.closeAll();
     await connection.close();
   }

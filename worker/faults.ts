@@ -20,7 +20,11 @@ const knownPoints: Readonly<Record<FaultPoint, true>> = {
   'swap.afterCommit': true,
   'backup.mid': true,
   'backup.beforeManifest': true,
+  'cut.beforeNote': true,
   'transfer.mid': true,
+  'batch.beforeCommit': true,
+  'batch.afterCommit': true,
+  'confirm.before': true,
 };
 const actions: readonly FaultAction[] = ['kill', 'error', 'hang'];
 

@@ -2,20 +2,22 @@ import { continueAsNew } from '@temporalio/workflow';
 import type {
   BackupRestoreInput,
   BackupRestoreResult,
+  CutBackup,
   FinishedStage,
   PreparedStage,
 } from '../definitions/contracts/backup-restore.ts';
-import type { ResolvedBackupRestoreJob } from '../definitions/contracts/job.ts';
+import type { Consistency } from '../definitions/contracts/job.ts';
 import { loadCalls } from './batch-calls.ts';
 import { actsOf, removeStages, type StageActs } from './backup-stages.ts';
 import { failureWith } from './failures.ts';
 import { holdSnapshotBeside } from './held-snapshot.ts';
+import { keepLogBeside } from './kept-log.ts';
 import { type EarlyEnding, JobRun } from './job-run.ts';
 import { live } from './life-cycle.ts';
 import { loadPasses } from './load-pass.ts';
-import { writing } from './proxies.ts';
+import { moving, writing } from './proxies.ts';
 import { StageRun } from './stage-run.ts';
-import { runStep } from './steps.ts';
+import { runStep, type StepEnd } from './steps.ts';
 
 /**
  * Backup, transfer and restore, those of them that the job names, one after another: each prepares, loads and finishes
@@ -56,28 +58,64 @@ async function work(job: JobRun, stages: StageRun, input: BackupRestoreInput): P
 async function runStage(
   job: JobRun,
   stages: StageRun,
-  { intent, job: definition }: BackupRestoreInput,
+  { intent }: BackupRestoreInput,
 ): Promise<EarlyEnding | null> {
-  const acts = actsOf(stages);
-  const release = holdsSnapshot(stages, definition) ? holdSnapshotBeside(job, stages) : null;
+  const release = keepInstant(job, stages);
+  let ended: Ended = 'failed';
   try {
-    if (job.ref === null) {
-      const ending = await prepare(job, stages, { acts, again: intent === 'retry' });
-      if (ending !== null) return ending;
-    }
-    const ending = await loadPasses(job);
-    if (ending !== 'finished') return ending;
-    const finished = await finish(job, stages, acts);
-    if ('ending' in finished) return finished.ending;
-    stages.complete(finished.value);
-    return null;
+    const ending = await loadStage(job, stages, { acts: actsOf(stages), again: intent === 'retry' });
+    ended = ending ?? 'finished';
+    return ending;
   } finally {
-    await release?.();
+    await release(ended);
   }
 }
 
-function holdsSnapshot({ current }: StageRun, { backup }: ResolvedBackupRestoreJob): boolean {
-  return current === 'backup' && backup.consistency === 'snapshot';
+type Ended = EarlyEnding | 'finished' | 'failed';
+
+/** What a backup needs beside its load to be of one instant. Answers what ends it. */
+function keepInstant(job: JobRun, stages: StageRun): (ended: Ended) => Promise<void> {
+  switch (instantOf(stages)) {
+    case 'snapshot':
+      return holdSnapshotBeside(job, stages);
+    case 'cut':
+      return keepLogBeside(job, stages);
+    case 'chunk':
+      return () => Promise.resolve();
+  }
+}
+
+function instantOf({ current, definition }: StageRun): Consistency {
+  return current === 'backup' ? definition.backup.consistency : 'chunk';
+}
+
+async function loadStage(job: JobRun, stages: StageRun, how: Preparing): Promise<EarlyEnding | null> {
+  if (job.ref === null) {
+    const ending = await prepare(job, stages, how);
+    if (ending !== null) return ending;
+  }
+  const ending = await loadPasses(job);
+  if (ending !== 'finished') return ending;
+  if (instantOf(stages) === 'cut') {
+    const cut = await bringToInstant(job, stages);
+    if ('ending' in cut) return cut.ending;
+  }
+  const finished = await finish(job, stages, how.acts);
+  if ('ending' in finished) return finished.ending;
+  stages.complete(finished.value);
+  return null;
+}
+
+async function bringToInstant(job: JobRun, stages: StageRun): Promise<StepEnd<CutBackup>> {
+  const { ref } = job;
+  if (ref === null) throw failureWith('internal.unexpected', 'The backup was cut before it was prepared.');
+  job.step = 'finish';
+  const { verify } = stages.definition.run;
+  return await runStep<CutBackup>(job, {
+    label: 'cut backup',
+    summary: 'Bring all chunks to one instant',
+    call: (options) => moving.cutBackup.executeWithOptions(options, [{ ...stages.input, ref, verify }]),
+  });
 }
 
 interface Preparing {
@@ -94,7 +132,7 @@ async function prepare(
   stages: StageRun,
   { acts, again }: Preparing,
 ): Promise<EarlyEnding | null> {
-  const resumable = again && !stages.repeats && !holdsSnapshot(stages, stages.definition);
+  const resumable = again && !stages.repeats && instantOf(stages) === 'chunk';
   const latest = resumable
     ? await runStep<PreparedStage | null>(job, {
         label: `latest ${acts.stage}`,

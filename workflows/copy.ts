@@ -7,6 +7,7 @@ import type {
   PrepareInput,
 } from '../definitions/contracts/copy.ts';
 import { loadCalls } from './batch-calls.ts';
+import { endLink, linkOf, loadConsistently } from './consistent-copy.ts';
 import { callFailureOf, failureWith } from './failures.ts';
 import { type EarlyEnding, JobRun } from './job-run.ts';
 import { live } from './life-cycle.ts';
@@ -37,6 +38,10 @@ type Worked = { readonly result: CopyResult } | { readonly ending: EarlyEnding }
 
 async function work(job: JobRun, input: CopyInput): Promise<Worked> {
   if (input.intent === 'remove') return { ending: 'remove' };
+  return input.job.consistent === true ? await workConsistently(job, input) : await workByChunks(job, input);
+}
+
+async function workByChunks(job: JobRun, input: CopyInput): Promise<Worked> {
   if (job.ref === null) {
     const ending = await prepare(job, input);
     if (ending !== null) return { ending };
@@ -47,6 +52,18 @@ async function work(job: JobRun, input: CopyInput): Promise<Worked> {
   if ('ending' in finished) return finished;
   job.totals = finished.value.totals;
   return { result: resultOf(job, finished.value) };
+}
+
+/** The same, but all chunks are of one instant in the end. */
+async function workConsistently(job: JobRun, input: CopyInput): Promise<Worked> {
+  const loaded = await loadConsistently(job, input);
+  if ('ending' in loaded) return loaded;
+  const finished = await finish(job, input);
+  if ('ending' in finished) return finished;
+  const ending = await endLink(job, input);
+  if (ending !== null) return { ending };
+  job.totals = finished.value.totals;
+  return { result: { ...resultOf(job, finished.value), consistentAt: loaded.value } };
 }
 
 async function prepare(job: JobRun, input: CopyInput): Promise<EarlyEnding | null> {
@@ -81,6 +98,10 @@ async function cleanUp(job: JobRun, input: CopyInput): Promise<void> {
   try {
     const options = { activityId: job.activityId('remove'), summary: 'Clean up both sides' };
     await removal.removeCopy.executeWithOptions(options, [prepareInputOf(job, input)]);
+    if (input.job.consistent === true) {
+      const ended = { activityId: job.activityId('remove the log'), summary: 'Drop slot and publication' };
+      await removal.removeLink.executeWithOptions(ended, [{ ...linkOf(job, input), abandon: null }]);
+    }
   } catch (error) {
     const { code, message, details } = callFailureOf(error, 1);
     throw failureWith(code, message, details);

@@ -1,7 +1,9 @@
 import { condition, setHandler } from '@temporalio/workflow';
 import type {
   ControlAnswer,
+  LinkControlInput,
   PauseInput,
+  RemoveInput,
   RetryInput,
   SetPolicyInput,
   SkipInput,
@@ -34,7 +36,8 @@ export function wireControl(job: JobRun): void {
   });
   setHandler(resumeUpdate, () => resume(job), {
     description: 'Goes on after pause, or after fail mode stop acted. No argument.',
-    validator: () => {
+    validator: (input: LinkControlInput) => {
+      refuseUnlessWhole(input);
       refuseUnlessAlive(job);
       if (!job.paused && job.stopped === null) refuse('The job is neither paused nor stopped.');
     },
@@ -51,7 +54,8 @@ export function wireControl(job: JobRun): void {
   });
   setHandler(removeUpdate, () => remove(job), {
     description: 'Ends the job and cleans up everything of it on both servers. No argument.',
-    validator: () => {
+    validator: (input: RemoveInput) => {
+      refuseUnlessWhole(input);
       if (job.ended !== null) refuse('The job is over.');
     },
   });
@@ -62,8 +66,14 @@ export function wireControl(job: JobRun): void {
   });
 }
 
-function refuse(message: string): never {
+export function refuse(message: string): never {
   throw failureWith('job.refused', message);
+}
+
+/** The web UI sends an Update without argument, too. */
+function refuseUnlessWhole(input: RemoveInput | undefined): void {
+  if (input?.target === undefined && input?.abandon === undefined) return;
+  refuse('Only a duplication has links of their own, and sides that can be abandoned.');
 }
 
 function refuseUnlessAlive(job: JobRun): void {
@@ -72,7 +82,6 @@ function refuseUnlessAlive(job: JobRun): void {
   if (job.cancelRequested) refuse('The job is being cancelled.');
 }
 
-/** The web UI sends an Update without argument, too. */
 function validatePause(job: JobRun, input: PauseInput | undefined): void {
   refuseUnlessAlive(job);
   const reason: unknown = input?.reason;
@@ -105,7 +114,7 @@ function resume(job: JobRun): ControlAnswer {
 }
 
 /** Ends a stop; what waits is tried again at once with a fresh budget. */
-function release(job: JobRun): void {
+export function release(job: JobRun): void {
   if (job.stopped !== null) {
     job.stopped = null;
     job.stepTrouble = null;
@@ -123,7 +132,7 @@ function concerns(item: DueBatch, unit: SkipInput['unit']): boolean {
   return unit === 'failing' || (item.batch.from <= unit && unit <= item.batch.to);
 }
 
-function validateSkip(job: JobRun, input: SkipInput): void {
+export function validateSkip(job: JobRun, input: SkipInput): void {
   refuseUnlessAlive(job);
   const { unit } = input;
   if (unit !== 'failing' && !Number.isSafeInteger(unit)) refuse('`unit` is an ordinal, or "failing".');
@@ -131,7 +140,7 @@ function validateSkip(job: JobRun, input: SkipInput): void {
   refuse(unit === 'failing' ? 'No unit is failing.' : `Unit ${unit} is not waiting with an error.`);
 }
 
-function skip(job: JobRun, { unit }: SkipInput): ControlAnswer {
+export function skip(job: JobRun, { unit }: SkipInput): ControlAnswer {
   const chosen = job.dispatch.remove((item) => concerns(item, unit));
   const pieces = chosen.flatMap((item) => piecesToSkip(item, unit));
   const skipped = pieces.filter(({ setAside }) => setAside === true).length;
@@ -214,7 +223,7 @@ function remove(job: JobRun): ControlAnswer {
   return { message: 'The job is being removed: its clean-up on both servers has begun.' };
 }
 
-function validatePolicy(job: JobRun, { mode, attempts, parallel }: SetPolicyInput): void {
+export function validatePolicy(job: JobRun, { mode, attempts, parallel }: SetPolicyInput): void {
   refuseUnlessAlive(job);
   if (mode === undefined && attempts === undefined && parallel === undefined) refuse('Nothing to change.');
   if (mode !== undefined && !failModes.includes(mode)) refuse('`mode` is slow, skip or stop.');
@@ -229,7 +238,7 @@ function validatePolicy(job: JobRun, { mode, attempts, parallel }: SetPolicyInpu
   }
 }
 
-function setPolicy(job: JobRun, { mode, attempts, parallel }: SetPolicyInput): ControlAnswer {
+export function setPolicy(job: JobRun, { mode, attempts, parallel }: SetPolicyInput): ControlAnswer {
   job.policy = { ...job.policy, mode: mode ?? job.policy.mode, attempts: attempts ?? job.policy.attempts };
   job.parallel = parallel ?? job.parallel;
   job.touch();

@@ -40,6 +40,15 @@ export interface JobRunStart {
   readonly scheduledTime: string | undefined;
   readonly carried: CopyCarried | undefined;
   readonly calls: BatchCalls;
+  readonly owner?: LoadOwner;
+}
+
+/** What a load is a part of when it is not a job by itself: it names the calls, shows the state and says when to let go. */
+export interface LoadOwner {
+  activityId(label: string): string;
+  publish(): void;
+  /** The load ends as with `continue` once nothing of it is in flight. */
+  readonly letGo: boolean;
 }
 
 /** Where the activities of a stage run; empty: where the workflow does. */
@@ -98,7 +107,9 @@ export class JobRun {
   changes = 0;
   /** Grows when what waits for time must go at once. */
   wakes = 0;
-  private session = new CancellationScope();
+  private readonly outside = CancellationScope.current();
+  private session = new CancellationScope({ cancellable: true, parent: this.outside });
+  private readonly owner: LoadOwner | undefined;
   private readonly namesUsed = new Map<string, number>();
   private detailsAt = 0;
   private shown = '';
@@ -110,6 +121,7 @@ export class JobRun {
     this.name = start.name;
     this.settings = start.run;
     this.calls = start.calls;
+    this.owner = start.owner;
     this.run = carried?.run ?? info.firstExecutionRunId;
     this.startedAt = carried?.startedAt ?? info.startTime.toISOString();
     this.scheduledTime = start.scheduledTime ?? this.startedAt;
@@ -165,10 +177,10 @@ export class JobRun {
     return this.session;
   }
 
-  /** Cancels what is in flight; what is started from now on is not affected. */
+  /** Cancels what is in flight, whoever calls; what is started from now on is not affected. */
   interrupt(): void {
     this.session.cancel();
-    this.session = new CancellationScope();
+    this.session = new CancellationScope({ cancellable: true, parent: this.outside });
   }
 
   /** What a call says of the site that it was for: `code` null when it was answered. */
@@ -204,6 +216,7 @@ export class JobRun {
   }
 
   private get historyIsLong(): boolean {
+    if (this.owner !== undefined) return this.owner.letGo;
     if (this.pinned) return false;
     const info = workflowInfo();
     const limit = Math.max(longHistory / 3, longHistory - eventsPerCall * this.parallel);
@@ -212,6 +225,7 @@ export class JobRun {
 
   /** Pending activities must not share an id; after continue-as-new counting begins anew. */
   activityId(label: string): string {
+    if (this.owner !== undefined) return this.owner.activityId(label);
     const id = label.slice(0, 200);
     const count = (this.namesUsed.get(id) ?? 0) + 1;
     this.namesUsed.set(id, count);
@@ -251,6 +265,10 @@ export class JobRun {
 
   /** Shows the state in the UI: attributes when they differ, the table at most once a second. */
   publish(): void {
+    if (this.owner !== undefined) {
+      this.owner.publish();
+      return;
+    }
     const { status } = this;
     publishAttributes(status);
     const face = `${status.stage ?? ''} ${status.phase} ${status.state} ${status.reason ?? ''}`;

@@ -58,18 +58,11 @@ async function startUnlessTaken(
   input: LaunchInput,
   workflowId: string,
 ): Promise<ChildWorkflowHandle<JobWorkflow> | null> {
-  const { job, definitionHash, scheduledTime, queues } = input;
-  const rest = {
-    definitionHash,
-    intent: 'run',
-    ...(scheduledTime === undefined ? {} : { scheduledTime }),
-  } as const;
-  const sites = queues === undefined ? {} : { queues };
-  const argument: JobInput = job.kind === 'copy' ? { job, ...rest } : { job, ...rest, ...sites };
+  const { job } = input;
   try {
     return await startChild<JobWorkflow>(workflowTypes[job.kind], {
       workflowId,
-      args: [argument],
+      args: [argumentOf(input)],
       // A launcher that is terminated must not take a half-done load with it; a cancelled one passes it on by itself.
       parentClosePolicy: 'ABANDON',
       typedSearchAttributes: attributesOfNewJob(job.name, job.kind),
@@ -79,6 +72,15 @@ async function startUnlessTaken(
     if (error instanceof WorkflowExecutionAlreadyStartedError) return null;
     throw error;
   }
+}
+
+/** A duplication has neither windows nor sites: it is a live copy, whenever it was begun. */
+function argumentOf({ job, definitionHash, scheduledTime, queues }: LaunchInput): JobInput {
+  const start = { definitionHash, intent: 'run' } as const;
+  if (job.kind === 'duplication') return { job, ...start };
+  const rest = { ...start, ...(scheduledTime === undefined ? {} : { scheduledTime }) };
+  if (job.kind === 'copy') return { job, ...rest };
+  return { job, ...rest, ...(queues === undefined ? {} : { queues }) };
 }
 
 async function cancelRunning(workflowId: string): Promise<void> {

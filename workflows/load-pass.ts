@@ -48,7 +48,7 @@ class LoadPass {
   constructor(job: JobRun) {
     this.job = job;
     this.window = new ChunkWindow(job);
-    this.alarm = new Alarm(() => job.touch());
+    this.alarm = new Alarm('Next attempt', () => job.touch());
   }
 
   ending(): Ending | null {

@@ -11,6 +11,18 @@ export interface Step<T> {
   readonly label: string;
   readonly summary: string;
   call(options: ActivityOptions): Promise<T>;
+  /** What no attempt can cure stops the work instead of failing the workflow, in which others go on. */
+  refused?(failure: CallFailure): void;
+}
+
+/** What a step needs of the one that it is a step of. */
+export interface StepHost extends Pick<
+  JobRun,
+  'ending' | 'held' | 'scope' | 'policy' | 'place' | 'wakes' | 'publish' | 'touch' | 'activityId' | 'noteSite'
+> {
+  stopped: JobRun['stopped'];
+  stepRunning: JobRun['stepRunning'];
+  stepTrouble: JobRun['stepTrouble'];
 }
 
 /**
@@ -18,7 +30,7 @@ export interface Step<T> {
  * the load does, and fails by the job's fail mode, except that there is nothing to skip: `skip` acts as `stop`.
  * What no attempt can cure (`never`, a refused preflight) fails the workflow with that code.
  */
-export async function runStep<T>(job: JobRun, step: Step<T>): Promise<StepEnd<T>> {
+export async function runStep<T>(job: StepHost, step: Step<T>): Promise<StepEnd<T>> {
   for (let attempts = 0; ;) {
     const ending = await untilReleased(job);
     if (ending !== null) return { ending };
@@ -30,12 +42,15 @@ export async function runStep<T>(job: JobRun, step: Step<T>): Promise<StepEnd<T>
     }
     if (call.failure === null) continue;
     attempts += call.failure.attempts;
-    attempts = await afterFailure(job, call.failure, attempts);
+    const { failure } = call;
+    attempts = isIncurable(failure)
+      ? afterRefusal(job, failure, step)
+      : await afterFailure(job, failure, attempts);
   }
 }
 
 /** Waits while paused or stopped. */
-async function untilReleased(job: JobRun): Promise<EarlyEnding | null> {
+async function untilReleased(job: StepHost): Promise<EarlyEnding | null> {
   job.publish();
   await condition(() => job.ending !== null || !job.held);
   return job.ending;
@@ -44,7 +59,7 @@ async function untilReleased(job: JobRun): Promise<EarlyEnding | null> {
 type Tried<T> = { readonly value: T } | { readonly failure: CallFailure | null };
 
 /** `failure: null` means that the call was taken back. */
-async function tryOnce<T>(job: JobRun, step: Step<T>): Promise<Tried<T>> {
+async function tryOnce<T>(job: StepHost, step: Step<T>): Promise<Tried<T>> {
   const { scope } = job;
   const name = { activityId: job.activityId(step.label), summary: step.summary };
   job.stepRunning = true;
@@ -59,12 +74,23 @@ async function tryOnce<T>(job: JobRun, step: Step<T>): Promise<Tried<T>> {
   }
 }
 
-/** Returns the attempts that count from now on: none after an operator resumed. */
-async function afterFailure(job: JobRun, failure: CallFailure, attempts: number): Promise<number> {
+export function isIncurable({ code }: Pick<CallFailure, 'code'>): boolean {
+  return code === 'preflight.refused' || errorTable[code].retry === 'never';
+}
+
+function afterRefusal<T>(job: StepHost, failure: CallFailure, step: Step<T>): number {
   const { code, message, details } = failure;
   job.noteSite(code);
-  if (code === 'preflight.refused' || errorTable[code].retry === 'never')
-    throw failureWith(code, message, details);
+  if (step.refused === undefined) throw failureWith(code, message, details);
+  job.stopped = { code, message };
+  step.refused(failure);
+  return 0;
+}
+
+/** Returns the attempts that count from now on: none after an operator resumed. */
+async function afterFailure(job: StepHost, failure: CallFailure, attempts: number): Promise<number> {
+  const { code, message } = failure;
+  job.noteSite(code);
   const decision = decideFailure({ code, attempts }, job.policy);
   job.stepTrouble = { code, message, attempts };
   if (decision.next !== 'wait') {

@@ -9,6 +9,7 @@ import { displayName, type TableDefinition } from '../../stores/spi/tables.ts';
 import { type DescribedTable, windowOf, type WindowTime } from '../copy/describe-job.ts';
 import { nothingSelected } from '../copy/prepare-copy.ts';
 import { targetOf } from '../ends.ts';
+import { cutFindings } from './cut-findings.ts';
 import { backupRef, openPlace, sourceSettings } from './places.ts';
 import { vaultFindings } from './vault-findings.ts';
 
@@ -50,6 +51,7 @@ export async function describeBackup(stores: StoreProvider, input: StageInput): 
     )),
     ...(await requireCapability(vault, 'tableReader').preflight('target', [])),
     ...(await vaultFindings(stores, { job, tables })),
+    ...(job.backup.consistency === 'cut' ? await cutFindings(source, { job, tables }) : []),
   );
   const scope = tables.some((table) => table.window !== null) ? 'window' : 'full';
   return { ref, source, vault, tables, scope, findings };

@@ -5,6 +5,7 @@ import type { StoredLoad } from '../../stores/spi/load-ledger.ts';
 import { requireCapability, type Store, type StoreProvider } from '../../stores/spi/store.ts';
 import type { ActivityDependencies } from '../dependencies.ts';
 import { withHeartbeat } from '../heartbeat.ts';
+import { endKeptLog } from './kept-log.ts';
 import {
   openPlace,
   placeToRestore,
@@ -91,6 +92,7 @@ export async function removeStage({ stores }: ActivityDependencies, { job, stage
       if (stage === 'backup') {
         const source = stores.get(sourceSettings(job).store);
         await requireCapability(source, 'chunkSource').endSessions(job.name);
+        if (job.backup.consistency === 'cut') await endKeptLog(source, job);
       }
       const target = targetOfStage(stores, { job, stage });
       await requireCapability(target, 'chunkTarget').removeStaging(job.name);

@@ -13,7 +13,7 @@ import { cutLike } from './base-ranges.ts';
 import { describeBackup, type DescribedBackup } from './describe-backup.ts';
 import { openPlace } from './places.ts';
 
-const snapshotPollMs = 250;
+const instantPollMs = 250;
 
 /** Checks the source and the vault, and writes definitions and plan into the backup. Repeated: the plan already there. */
 export async function prepareBackup(
@@ -34,7 +34,7 @@ export async function prepareBackup(
         return { ref, plan: known.totals, warnings: [], alreadyDone: unitsDone, backup };
       }
       const writer = requireCapability(vault, 'backupWriter');
-      if (input.job.backup.consistency === 'snapshot') await snapshotOf(writer, described, signal);
+      await instantOf(writer, { input, described }, signal);
       const basedOn = await baseOf(stores, input, described);
       await writer.begin(await beginning(input, described, basedOn));
       const source = await sourceLike(stores, { input, described, basedOn });
@@ -49,13 +49,20 @@ export function backupOf({ ref }: Pick<DescribedBackup, 'ref'>): string {
   return ref.targetArtifact?.backup ?? '';
 }
 
-/** The whole backup is read under a snapshot that another activity holds: nothing is planned before it is there. */
-async function snapshotOf(
+/**
+ * The snapshot that the whole backup is read under, or the log that its units are brought to one instant with: another activity
+ * holds it, and nothing is planned before it is there.
+ */
+async function instantOf(
   writer: BackupWriter,
-  { ref }: DescribedBackup,
+  { input, described }: Pick<Cutting, 'input' | 'described'>,
   signal: AbortSignal,
 ): Promise<void> {
-  while ((await writer.snapshot(ref)) === null) await sleep(snapshotPollMs, undefined, { signal });
+  const { ref } = described;
+  const { consistency } = input.job.backup;
+  if (consistency === 'chunk') return;
+  const ask = (): Promise<unknown> => (consistency === 'cut' ? writer.log(ref) : writer.snapshot(ref));
+  while ((await ask()) === null) await sleep(instantPollMs, undefined, { signal });
 }
 
 /** The newest full backup that was packed and sealed alike; a window has nothing in common with others. */

@@ -66,7 +66,7 @@ export async function totalsOf(ledger: LoadLedger, stored: StoredLoad): Promise<
 }
 
 /** The script is made now, so that sequences get the values they have now. */
-async function completeTables(described: DescribedSource): Promise<void> {
+export async function completeTables(described: DescribedSource): Promise<void> {
   const reader = requireCapability(described.source, 'tableBuilder');
   const builder = requireCapability(described.target, 'tableBuilder');
   for (const table of described.tables) {

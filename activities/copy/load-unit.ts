@@ -10,7 +10,7 @@ import type {
   UnitReceipt,
   UnitWriting,
 } from '../../stores/spi/chunk-target.ts';
-import type { Digest } from '../../stores/spi/rows.ts';
+import type { Digest, SnapshotMark } from '../../stores/spi/rows.ts';
 import type { FaultPoints } from '../dependencies.ts';
 import { pipeThrough } from '../pipe.ts';
 
@@ -26,6 +26,8 @@ export interface UnitWork {
   readonly onlyChanged?: boolean;
   /** Exported snapshot to read under; absent: each unit under its own. */
   readonly snapshot?: string;
+  /** Absent where no log follows. Before the commit: what was read is durable on the source (`LogSource.settle`). */
+  readonly settle?: (mark: SnapshotMark) => Promise<void>;
   readonly attempt: number;
   readonly throttleBytesPerSecond?: number;
   readonly signal: AbortSignal;
@@ -201,6 +203,7 @@ async function verifyWritten(work: UnitWork, writing: UnitWriting, read: LoadedU
 
 async function commit(work: UnitWork, writing: UnitWriting, receipt: UnitReceipt): Promise<void> {
   work.progress.step('swapping');
+  if (work.unit.kind !== 'finish') await work.settle?.(receipt.mark);
   await writing.commit(receipt, hooksOf(work));
   await work.fault.reach('swap.afterCommit', work.signal);
 }

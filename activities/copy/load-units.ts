@@ -7,6 +7,7 @@ import type {
   UnitFailure,
 } from '../../definitions/contracts/copy.ts';
 import { SynclineError } from '../../definitions/errors.ts';
+import { isLinkLoad } from '../../planning/link-load.ts';
 import type { LoadUnit, TablePlan } from '../../stores/spi/chunk-source.ts';
 import type { LoadedUnit } from '../../stores/spi/chunk-target.ts';
 import type { LoadLedger, StoredLoad } from '../../stores/spi/load-ledger.ts';
@@ -26,6 +27,8 @@ const remembered = new Map<string, RecalledLoad>();
 interface RecalledLoad extends StoredLoad {
   /** Under which all units are read; it is there before the plan is. */
   readonly snapshot: string | null;
+  /** A log brings its units to one instant later. */
+  readonly followed: boolean;
 }
 
 type OneUnit = (work: UnitWork) => Promise<LoadedUnit>;
@@ -138,6 +141,7 @@ function workOf(batch: Batch, turn: Turn): UnitWork {
     verify: verifyOf(input, turn),
     ...(input.onlyChanged === true ? { onlyChanged: true } : {}),
     ...(turn.stored.snapshot === null ? {} : { snapshot: turn.stored.snapshot }),
+    ...(turn.stored.followed ? { settle: settleOn(stores, input.ref, turn.signal) } : {}),
     attempt: Context.current().info.attempt,
     ...(input.throttleBytesPerSecond === undefined
       ? {}
@@ -154,6 +158,11 @@ function workOf(batch: Batch, turn: Turn): UnitWork {
       },
     },
   };
+}
+
+function settleOn(stores: StoreProvider, ref: LoadRef, signal: AbortSignal): NonNullable<UnitWork['settle']> {
+  const log = requireCapability(sourceOf(stores, ref), 'logSource');
+  return (mark) => log.settle(ref.job, mark, signal);
 }
 
 /** The digests of a backup are those of its own types: values that become another type are compared by count. */
@@ -176,9 +185,10 @@ async function recall(stores: StoreProvider, ref: LoadRef): Promise<RecalledLoad
   const target = targetOf(stores, ref);
   const load = await requireCapability(target, 'loadLedger').plans.read(ref);
   if (load === null) throw new SynclineError('job.notFound', `Job ${ref.job} has no plan for this load.`);
-  const noted =
-    ref.targetArtifact === undefined ? null : await target.capabilities.backupWriter?.snapshot(ref);
-  const stored = { ...load, snapshot: noted?.id ?? null };
+  const writer = ref.targetArtifact === undefined ? undefined : target.capabilities.backupWriter;
+  const [noted, log] = [await writer?.snapshot(ref), await writer?.log(ref)];
+  const followed = isLinkLoad(ref.load) || (log !== undefined && log !== null);
+  const stored = { ...load, snapshot: noted?.id ?? null, followed };
   const oldest = remembered.keys().next().value;
   if (remembered.size >= 32 && oldest !== undefined) remembered.delete(oldest);
   remembered.set(key, stored);

@@ -60,7 +60,14 @@ export async function prepareLoad(
 /** The same checks, and what would be done; writes nothing. Findings of severity `error` say it would be refused. */
 export async function planCopy(dependencies: ActivityDependencies, input: LoadRequest): Promise<PlanReport> {
   const described = await describeJob(dependencies.stores, input);
-  const findings = [...described.findings, ...(await preflight(described, input))];
+  return await reportOf({
+    ...described,
+    findings: [...described.findings, ...(await checkLoad(described, input))],
+  });
+}
+
+/** What would be done with tables as they are described; reads their sizes. */
+export async function reportOf(described: DescribedJob): Promise<PlanReport> {
   const source = requireCapability(described.source, 'chunkSource');
   const scripts = requireCapability(described.source, 'tableBuilder');
   const tables: PlanReport['tables'][number][] = [];
@@ -98,18 +105,19 @@ export async function planCopy(dependencies: ActivityDependencies, input: LoadRe
       ),
     ),
     notCarried,
-    findings,
+    findings: described.findings,
   };
 }
 
 async function checkedJob(dependencies: ActivityDependencies, input: LoadRequest): Promise<DescribedJob> {
   const described = await describeJob(dependencies.stores, input);
-  const findings = [...described.findings, ...(await preflight(described, input))];
+  const findings = [...described.findings, ...(await checkLoad(described, input))];
   refuseOn(findings);
   return { ...described, findings };
 }
 
-async function preflight(described: DescribedJob, input: LoadRequest): Promise<PreflightFinding[]> {
+/** What the two sides lack to play their roles, beyond what the description itself found. Reads only. */
+export async function checkLoad(described: DescribedJob, input: LoadRequest): Promise<PreflightFinding[]> {
   const sources = described.tables.map((table) => table.definition.name);
   const targets = described.tables.map((table) => table.target);
   const ledger = requireCapability(described.target, 'loadLedger');
@@ -162,7 +170,7 @@ function refOf(input: LoadRequest, described: DescribedJob): LoadRef {
 }
 
 /** Tables first, then a second look: the plan needs the partitions as they came to be. */
-async function createMissing(
+export async function createMissing(
   dependencies: ActivityDependencies,
   input: LoadRequest,
   described: DescribedJob,

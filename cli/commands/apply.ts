@@ -3,7 +3,7 @@ import { ensureSearchAttributes } from '../../worker/search-attributes.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
 import { readSubmittableJobs } from '../job-files.ts';
 import { type Applied, applySchedule } from '../schedules.ts';
-import { translated } from '../temporal-errors.ts';
+import { translated } from '../../worker/jobs/temporal-errors.ts';
 
 export function applyCommand(): Command {
   return new Command('apply')

@@ -3,8 +3,8 @@ import { type BackupStage, backupStages } from '../../definitions/contracts/job.
 import type { UnitRecord } from '../../stores/spi/load-ledger.ts';
 import type { TemporalAccess } from '../../worker/connection.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
-import { findJob, type JobAddress } from '../job-address.ts';
-import { openLedger } from '../ledger.ts';
+import { findJob, type JobAddress } from '../../worker/jobs/job-address.ts';
+import { openLedger } from '../../worker/jobs/ledger.ts';
 import { type PendingUnit, pendingUnits } from '../pending-units.ts';
 import { bytesText, countText, plural } from '../render/amounts.ts';
 import { type Column, tableLines } from '../render/table.ts';
@@ -13,6 +13,8 @@ interface ChunksOptions {
   readonly skipped?: boolean;
   readonly failing?: boolean;
   readonly stage?: BackupStage;
+  readonly target?: string;
+  readonly load?: string;
   readonly after: number;
   readonly limit: number;
 }
@@ -32,6 +34,8 @@ export function chunksCommand(): Command {
         'of a backup-restore: which stage (default: the one under way, or the last)',
       ).choices(backupStages),
     )
+    .option('--target <store>', 'of a duplication: on which target (default: the first)')
+    .option('--load <identity>', 'of a duplication: which of its loads (default: the latest)')
     .option('--after <number>', 'begin after this one', wholeNumber, 0)
     .option('--limit <chunks>', 'how many', wholeNumber, 1000)
     .action(withContext(chunks));
@@ -48,15 +52,30 @@ async function chunks(context: CommandContext, name: string, options: ChunksOpti
 async function listRecords(
   context: CommandContext,
   access: TemporalAccess,
-  { address, stage, skipped, after, limit }: ChunksOptions & { readonly address: JobAddress },
+  {
+    address,
+    stage,
+    target,
+    load: wanted,
+    skipped,
+    after,
+    limit,
+  }: ChunksOptions & { readonly address: JobAddress },
 ): Promise<number> {
   const { output } = context;
-  const question = { address, ...(stage === undefined ? {} : { stage }) };
-  const { ledger, load, stage: shown } = await openLedger(context, access, question);
+  const question = {
+    address,
+    ...(stage === undefined ? {} : { stage }),
+    ...(target === undefined ? {} : { target }),
+    ...(wanted === undefined ? {} : { load: wanted }),
+  };
+  const { ledger, load, stage: shown, others = [] } = await openLedger(context.asking(access), question);
   const request = { after, limit, onlySkipped: skipped === true };
   const records = load === null ? [] : await ledger.records({ ref: load.ref, ...request });
   output.value(records);
   if (shown !== null) output.line(`Stage ${shown}`);
+  if (load !== null && others.length > 0)
+    output.line(`Load ${load.ref.load}; there are also ${others.join(', ')} (--load)`);
   for (const line of tableLines(recordColumns, records)) output.line(line);
   output.line(
     records.length === limit

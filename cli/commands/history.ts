@@ -1,6 +1,6 @@
 import { Command } from 'commander';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
-import { describeExisting, findJob } from '../job-address.ts';
+import { describeExisting, findJob } from '../../worker/jobs/job-address.ts';
 import { type Column, tableLines } from '../render/table.ts';
 import { uiLink } from '../ui-link.ts';
 

@@ -1,7 +1,12 @@
 import { Command } from 'commander';
-import type { BackupRestorePlan } from '../../definitions/contracts/backup-restore.ts';
-import type { PlanReport } from '../../definitions/contracts/copy.ts';
+import type {
+  BackupRestoreActivities,
+  BackupRestorePlan,
+} from '../../definitions/contracts/backup-restore.ts';
+import type { CopyActivities, PlanReport } from '../../definitions/contracts/copy.ts';
+import type { DuplicationActivities } from '../../definitions/contracts/duplication.ts';
 import { noFaults } from '../../worker/faults.ts';
+import { noMetrics } from '../../worker/metrics.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { readJobFiles, type SubmittableJob } from '../job-files.ts';
@@ -24,19 +29,34 @@ async function plan(context: CommandContext, files: string[]): CommandResult {
     stores,
     fault: noFaults,
     log: { info: nothing, warn: nothing },
-    metrics: { rowsCopied: nothing, bytesCopied: nothing, unitLoaded: nothing, unitFailed: nothing },
+    metrics: noMetrics,
   });
   let refused = false;
   for (const { job } of jobs) {
-    const asked = { run: 'plan', scheduledTime: new Date().toISOString() };
-    const report =
-      job.kind === 'copy'
-        ? await activities.planCopy({ job, ...asked })
-        : await activities.planBackupRestore({ job, ...asked, backup: null, verified: false });
+    const report = await reportOf(activities, job);
     refused ||= report.findings.some(({ severity }) => severity === 'error');
     show(context, job, report);
   }
   return refused ? exitCodes.preflightRefused : exitCodes.done;
+}
+
+type Planning = Pick<CopyActivities, 'planCopy'> &
+  Pick<BackupRestoreActivities, 'planBackupRestore'> &
+  Pick<DuplicationActivities, 'planDuplication'>;
+
+async function reportOf(
+  activities: Planning,
+  job: SubmittableJob['job'],
+): Promise<PlanReport | BackupRestorePlan> {
+  const asked = { run: 'plan', scheduledTime: new Date().toISOString() };
+  switch (job.kind) {
+    case 'copy':
+      return await activities.planCopy({ job, ...asked });
+    case 'backup-restore':
+      return await activities.planBackupRestore({ job, ...asked, backup: null, verified: false });
+    case 'duplication':
+      return await activities.planDuplication({ job, run: asked.run });
+  }
 }
 
 function show(

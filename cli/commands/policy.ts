@@ -4,8 +4,9 @@ import { SynclineError } from '../../definitions/errors.ts';
 import { setPolicyUpdate } from '../../workflows/messages.ts';
 import { withContext } from '../context.ts';
 import { control } from '../control.ts';
+import { linkInput, type LinkOption, linkOption } from '../link-option.ts';
 
-interface PolicyOptions {
+interface PolicyOptions extends LinkOption {
   readonly mode?: FailMode;
   readonly attempts?: number;
   readonly parallel?: number;
@@ -18,8 +19,10 @@ export function policyCommand(): Command {
     .addOption(new Option('--mode <mode>', 'what follows on failure').choices(['slow', 'skip', 'stop']))
     .option('--attempts <number>', 'tries of a chunk before `skip` or `stop` acts', fromOne)
     .option('--parallel <number>', 'chunks in flight at a time, over all workers', fromOne)
+    .option(...linkOption)
     .action(
-      withContext(async (context, name: string, { mode, attempts, parallel }: PolicyOptions) => {
+      withContext(async (context, name: string, options: PolicyOptions) => {
+        const { mode, attempts, parallel } = options;
         if (mode === undefined && attempts === undefined && parallel === undefined)
           throw new SynclineError(
             'definition.invalid',
@@ -29,6 +32,7 @@ export function policyCommand(): Command {
           ...(mode === undefined ? {} : { mode }),
           ...(attempts === undefined ? {} : { attempts }),
           ...(parallel === undefined ? {} : { parallel }),
+          ...linkInput(options),
         };
         return control(context, name, { update: setPolicyUpdate, args: [policy] });
       }),

@@ -3,10 +3,10 @@ import type { TemporalAccess } from '../../worker/connection.ts';
 import { alreadyRunning, submit, type Submitted } from '../client.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
 import { exitCodes } from '../exit-codes.ts';
-import { addressOf, describeJob } from '../job-address.ts';
+import { addressOf, describeJob } from '../../worker/jobs/job-address.ts';
 import { readSubmittableJobs, type SubmittableJob } from '../job-files.ts';
 import { waitForRuns } from '../wait-for-runs.ts';
-import { hasWorker, idleQueues } from '../workers.ts';
+import { hasWorker, idleQueues } from '../../worker/jobs/workers.ts';
 
 interface RunOptions {
   readonly wait?: boolean;
@@ -17,7 +17,10 @@ export function runCommand(): Command {
   return new Command('run')
     .description('Start every job of the files now. It goes on without this command unless --wait is given.')
     .argument('<file...>', 'job files; one error in one of them starts nothing')
-    .option('--wait', 'stay until the jobs end and print their result; Ctrl-C leaves them running')
+    .option(
+      '--wait',
+      'stay until the jobs end and print their result, or, as a duplication does not end by itself, until its targets are consistent; Ctrl-C leaves them running',
+    )
     .option('--detach', 'return as soon as they are started (default)')
     .action(withContext(run));
 }
@@ -29,7 +32,8 @@ async function run(context: CommandContext, files: string[], options: RunOptions
   const submitted: Submitted[] = [];
   for (const job of jobs) submitted.push(await submit(access, job));
   await warnWithoutWorker(context, access, jobs);
-  if (options.wait === true && options.detach !== true) return await waitForRuns(context, access, submitted);
+  if (options.wait === true && options.detach !== true)
+    return await waitForRuns(context, access, { runs: submitted, until: 'settled' });
   for (const { address, workflowId, runId, behind } of submitted) {
     context.output.value({ name: address.name, kind: address.kind, state: 'submitted', workflowId, runId });
     context.output.line(

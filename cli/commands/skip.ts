@@ -2,20 +2,25 @@ import { Command, InvalidArgumentError } from 'commander';
 import { skipUpdate } from '../../workflows/messages.ts';
 import { withContext } from '../context.ts';
 import { control } from '../control.ts';
+import { linkInput, type LinkOption, linkOption } from '../link-option.ts';
 
-interface SkipOptions {
+interface SkipOptions extends LinkOption {
   readonly unit?: number;
 }
 
 export function skipCommand(): Command {
   return new Command('skip')
-    .description('Set failing chunks aside as dead letters and go on; `retry` loads them later.')
+    .description(
+      'Set failing chunks, or failing transactions of a log, aside as dead letters and go on; `retry` takes them up later.',
+    )
     .argument('<job>', 'name of the job')
-    .option('--unit <ordinal>', 'only this one, by its number in `syncline chunks`', ordinal)
+    .option('--unit <ordinal>', 'only this chunk, by its number in `syncline chunks`', ordinal)
+    .option(...linkOption)
     .action(
-      withContext(async (context, name: string, { unit }: SkipOptions) =>
-        control(context, name, { update: skipUpdate, args: [{ unit: unit ?? 'failing' }] }),
-      ),
+      withContext(async (context, name: string, options: SkipOptions) => {
+        const { unit = 'failing' } = options;
+        return control(context, name, { update: skipUpdate, args: [{ unit, ...linkInput(options) }] });
+      }),
     );
 }
 

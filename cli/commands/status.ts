@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Command } from 'commander';
 import type { JobStatus } from '../../definitions/contracts/status.ts';
 import { type CommandContext, type CommandResult, withContext } from '../context.ts';
-import { findJob } from '../job-address.ts';
-import { readStatus } from '../job-status.ts';
-import { ledgerOf } from '../ledger.ts';
+import { findJob } from '../../worker/jobs/job-address.ts';
+import { readStatus } from '../../worker/jobs/job-status.ts';
+import { ledgerOf } from '../../worker/jobs/ledger.ts';
 import { statusLines } from '../render/status.ts';
 
 interface StatusOptions {
@@ -24,7 +24,7 @@ async function status(context: CommandContext, name: string, { watch }: StatusOp
   const access = await context.temporal();
   const address = await findJob(access, name);
   for (;;) {
-    const current = await readStatus(access, address, () => ledgerOf(context, access, address));
+    const current = await readStatus(access, address, () => ledgerOf(context.asking(access), address));
     if (output.terminal && watch === true) process.stdout.write('\u001b[H\u001b[J');
     show(context, current);
     if (watch !== true || current.endedAt !== null) return 0;

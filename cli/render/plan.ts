@@ -29,10 +29,16 @@ export function planLines(job: ResolvedJob, report: PlanReport | BackupRestorePl
 function consistencyLines(job: ResolvedJob, { consistency }: PlanReport): string[] {
   // What is moved or restored was read when the backup was made.
   if (job.kind === 'backup-restore' && !job.stages.includes('backup')) return [];
+  if (job.kind === 'duplication')
+    return [
+      '  from `consistentAt` on, each target shows the source at one instant after the other, a moment behind',
+    ];
   return [
     consistency === 'chunk'
       ? '  each chunk is read at an instant of its own; a row that moves between chunks meanwhile may be missed or doubled'
-      : '  all chunks show the source at one instant',
+      : consistency === 'cut'
+        ? '  all chunks show the source at one instant, by its log; no snapshot is held'
+        : '  all chunks show the source at one instant',
   ];
 }
 

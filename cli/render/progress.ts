@@ -1,5 +1,6 @@
 import type { LoadHeartbeat } from '../../definitions/contracts/copy.ts';
 import type { JobStatus } from '../../definitions/contracts/status.ts';
+import { lagText } from './links.ts';
 import { bytesText, countText, durationText, rateText } from './amounts.ts';
 
 export interface ProgressSample {
@@ -29,8 +30,17 @@ export function progressLine({ atMs, status, stageSinceMs, inFlight }: ProgressS
     // Of a moment it would be any number.
     ...(elapsedMs < leastRatedMs ? [] : [rateText(rate)]),
     ...(status.state === 'running' ? left(share, elapsedMs) : [status.state]),
+    ...followed(status),
     ...(status.needsAttention && status.reason !== null ? [`attention: ${status.reason}`] : []),
   ].join('  ');
+}
+
+/** Of a duplication: how far each target is, while the log flows. */
+function followed({ links = [] }: JobStatus): string[] {
+  return links.map(({ target, phase, progress }) => {
+    const lag = progress === null ? '' : ` ${lagText(progress.lagMs)} behind`;
+    return `${links.length === 1 ? '' : `${target} `}${phase}${lag}`;
+  });
 }
 
 /** `restore 3/3`; of several backups that are restored in one run, each is a step of its own. */

@@ -1,5 +1,6 @@
 import { errorTable } from '../../definitions/errors.ts';
 import type { JobStatus } from '../../definitions/contracts/status.ts';
+import { linkLines } from './links.ts';
 import { stageLines } from './stages.ts';
 import { bytesText, countText, durationText } from './amounts.ts';
 
@@ -17,6 +18,7 @@ export function statusLines(status: JobStatus, now: number): string[] {
     `  rows    ${countText(rows.written)} written, ${countText(rows.read)} read, ${countText(rows.skipped)} skipped`,
     `  bytes   ${bytesText(status.bytes)}${share}`,
     ...(status.stages === undefined ? [] : stageLines(status.stages)),
+    ...(status.links === undefined ? [] : linkLines(status.links)),
     `  time    ${durationText(end - Date.parse(status.startedAt))} since ${status.startedAt}`,
   ];
 }

@@ -7,7 +7,8 @@ import type {
   StageStatus,
 } from '../../definitions/contracts/status.ts';
 import { type ExitCode, exitCodes } from '../exit-codes.ts';
-import { type Outcome, skippedUnits } from '../outcome.ts';
+import { type Outcome, skippedUnits } from '../../worker/jobs/outcome.ts';
+import type { WaitOutcome } from '../settled.ts';
 import { findingLines } from './plan.ts';
 import { stageLines } from './stages.ts';
 import { bytesText, countText, durationText, plural, rateText } from './amounts.ts';
@@ -16,7 +17,8 @@ import { bytesText, countText, durationText, plural, rateText } from './amounts.
 export interface RunSummary {
   readonly name: string;
   readonly kind: string;
-  readonly state: 'done' | 'failed' | 'stopped' | 'removed' | 'ended';
+  /** `running`: a duplication that is consistent and goes on. */
+  readonly state: 'done' | 'failed' | 'stopped' | 'removed' | 'ended' | 'running';
   readonly chunks: Omit<ChunkCounts, 'inFlight'>;
   readonly rows: number;
   readonly bytes: number;
@@ -25,7 +27,9 @@ export interface RunSummary {
   readonly stages?: readonly StageStatus[];
   /** The backup that was made, moved or restored; null: none yet. */
   readonly backup?: string | null;
+  /** Of a duplication: the place in the log from which on the target is equal to the source; of the last one of several. */
   readonly consistentAt?: string;
+  readonly links?: readonly SettledLink[];
   readonly skipped?: readonly SkippedChunk[];
   readonly warnings?: readonly string[];
   readonly error?: {
@@ -36,12 +40,19 @@ export interface RunSummary {
   };
 }
 
+/** A target of a duplication when the wait for it was over. */
+export interface SettledLink {
+  readonly target: string;
+  readonly consistentAt: string | null;
+  readonly lagMs: number | null;
+}
+
 type Failure = Extract<Outcome, { kind: 'failed' | 'stopped' }>;
 
 export interface EndedRun {
   readonly name: string;
   readonly kind: string;
-  readonly outcome: Outcome;
+  readonly outcome: WaitOutcome;
   /** The last status that was seen: all there is to say of a run without result. */
   readonly status: JobStatus | null;
   readonly seconds: number;
@@ -49,6 +60,7 @@ export interface EndedRun {
 
 export function summaryOf({ name, kind, outcome, status, seconds }: EndedRun): RunSummary {
   if (outcome.kind === 'result') return ofResult(outcome.result, seconds);
+  if (outcome.kind === 'settled') return ofSettled(outcome.status, seconds);
   const { total = 0, done = 0, skipped = 0 } = status?.chunks ?? {};
   return {
     name,
@@ -60,6 +72,23 @@ export function summaryOf({ name, kind, outcome, status, seconds }: EndedRun): R
     seconds,
     ...stagesOf(status?.stages),
     error: outcome.kind !== 'ended' ? errorOf(outcome) : { code: null, message: outcome.message, cure: null },
+  };
+}
+
+function ofSettled({ name, kind, chunks, rows, bytes, links = [] }: JobStatus, seconds: number): RunSummary {
+  const settled = links.map(({ target, progress }) => ({
+    target,
+    consistentAt: progress?.consistentAt ?? null,
+    lagMs: progress?.lagMs ?? null,
+  }));
+  const last = settled.reduce(
+    (at, { consistentAt }) => ((consistentAt ?? '') > at ? (consistentAt ?? '') : at),
+    '',
+  );
+  return {
+    ...{ name, kind, state: 'running' },
+    chunks: { total: chunks.total, done: chunks.done, skipped: chunks.skipped },
+    ...{ rows: rows.written, bytes, seconds, consistentAt: last, links: settled },
   };
 }
 
@@ -88,7 +117,7 @@ function errorOf({ code, message, cure, findings }: Failure): NonNullable<RunSum
   return { code, message, cure, ...(findings === undefined ? {} : { findings }) };
 }
 
-export function exitCodeOfOutcome(outcome: Outcome): ExitCode {
+export function exitCodeOfOutcome(outcome: WaitOutcome): ExitCode {
   switch (outcome.kind) {
     case 'result': {
       const { result } = outcome;
@@ -98,6 +127,8 @@ export function exitCodeOfOutcome(outcome: Outcome): ExitCode {
       return outcome.code === 'preflight.refused' ? exitCodes.preflightRefused : exitCodes.failed;
     case 'stopped':
       return exitCodes.failed;
+    case 'settled':
+      return outcome.status.chunks.skipped === 0 ? exitCodes.done : exitCodes.failed;
     case 'ended':
       return exitCodes.noResult;
   }
@@ -108,6 +139,9 @@ export function summaryLines(summary: RunSummary): string[] {
   return [
     `${summary.kind}/${summary.name}: ${summary.state}`,
     ...(stages === undefined ? amountLines(summary) : stageAmountLines(summary, stages)),
+    ...(summary.links ?? []).map(
+      ({ target, consistentAt }) => `  ${target}: consistent at ${consistentAt ?? '-'}; its log is followed`,
+    ),
     ...(summary.warnings ?? []).map((warning) => `  warning: ${warning}`),
     ...(summary.skipped ?? []).map(({ chunk, slice, code, message }) => {
       return `  skipped ${chunk}${slice === 0 ? '' : `#${slice}`}: ${message} (${code})`;

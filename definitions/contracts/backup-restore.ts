@@ -8,7 +8,7 @@ import type {
   PlanReport,
   PreparedLoad,
 } from './copy.ts';
-import type { BackupStage, ResolvedBackupRestoreJob } from './job.ts';
+import type { BackupStage, ResolvedBackupRestoreJob, VerifyMode } from './job.ts';
 import type { SkippedChunk, StageStatus } from './status.ts';
 
 /**
@@ -87,6 +87,17 @@ export interface FinishStageInput extends StageInput {
   readonly totals: CopyTotals;
 }
 
+export interface CutBackupInput extends StageInput {
+  readonly ref: LoadRef;
+  readonly verify: VerifyMode;
+}
+
+export interface CutBackup {
+  /** Units with changes beside them, and units that were read again whole. */
+  readonly changed: number;
+  readonly again: number;
+}
+
 export interface FinishedStage extends FinishedCopy {
   readonly backup: string;
   /** Of a stage that chose its backup: another one waits to be moved or restored. */
@@ -145,6 +156,15 @@ export interface BackupRestoreActivities {
   moveWatermark(input: MoveWatermarkInput): Promise<void>;
   /** Keeps one exported snapshot open for the whole backup; ends when cancelled, or fails with `source.snapshotLost`. */
   holdSnapshot(input: StageInput): Promise<void>;
+  /**
+   * `consistency: cut`: makes the source keep its log from before the first unit on, says so in the vault, and watches how much it
+   * is. Ends when cancelled, or fails with what makes the log useless.
+   */
+  keepLog(input: StageInput): Promise<void>;
+  /** Brings every unit to one instant: what the log says was touched since it was read is read again there. */
+  cutBackup(input: CutBackupInput): Promise<CutBackup>;
+  /** The source keeps no log for the backup any more. A side that is not there any more is an error. */
+  dropLog(input: StageInput): Promise<void>;
   /** Plans one unit an object of the backup. */
   prepareTransfer(input: StageInput): Promise<PreparedStage>;
   /** Brings objects over, one after another, and verifies each by hash at the far end. */

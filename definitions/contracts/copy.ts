@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
-import type { FailMode, ResolvedCopyJob, VerifyMode } from './job.ts';
+import type { Consistency, FailMode, ResolvedCopyJob, VerifyMode } from './job.ts';
 import type { SkippedChunk } from './status.ts';
 
 /**
@@ -133,6 +133,8 @@ export interface CopyResult {
   readonly skipped: readonly SkippedChunk[];
   /** Findings that did not stop the job, e.g. a partition that appeared while copying. */
   readonly warnings: readonly string[];
+  /** With `consistent: true`: the place in the source's log that the target is equal to. */
+  readonly consistentAt?: string;
 }
 
 export interface PreflightFinding {
@@ -150,7 +152,7 @@ export interface PlanReport {
   readonly bytes: number;
   readonly tables: readonly PlannedTable[];
   /** `chunk`: each chunk at its own instant. */
-  readonly consistency: 'chunk' | 'snapshot';
+  readonly consistency: Consistency;
   /** Tables that take a slower way than binary COPY into a frozen fresh table, and why. */
   readonly slowPath: readonly { readonly table: string; readonly reason: string }[];
   /** What `createTables` does not rebuild on the target. */

@@ -4,8 +4,8 @@
  * running jobs keep the definition they were started with.
  */
 
-export type JobKind = 'copy' | 'backup-restore';
-export const jobKinds: readonly JobKind[] = ['copy', 'backup-restore'];
+export type JobKind = 'copy' | 'backup-restore' | 'duplication';
+export const jobKinds: readonly JobKind[] = ['copy', 'backup-restore', 'duplication'];
 
 /** How rows already on the target are treated. See design 3.2. */
 export type LoadMode = 'replace' | 'append' | 'upsert';
@@ -118,6 +118,8 @@ interface ResolvedJobHeader {
 
 export interface ResolvedCopyJob extends ResolvedJobHeader {
   readonly kind: 'copy';
+  /** The target is one instant of the source when it is over: the log is followed from load to a cut. Absent: no. */
+  readonly consistent?: true;
   readonly source: ResolvedSource;
   readonly target: ResolvedTarget;
   readonly run: ResolvedRun;
@@ -134,6 +136,12 @@ export interface BackupPlace {
   readonly path: string;
 }
 
+/**
+ * `chunk`: each chunk at its own instant; `snapshot`: all of them at one, held meanwhile; `cut`: each at its own, and what the
+ * log says of them until one instant beside it.
+ */
+export type Consistency = 'chunk' | 'snapshot' | 'cut';
+
 export type BackupFormat = 'binary' | 'csv';
 export type Compression = 'zstd' | 'gzip' | 'none';
 
@@ -144,10 +152,11 @@ export interface ResolvedBackup extends BackupPlace {
   readonly compressionLevel?: number;
   /** With the key of the store (`encryption.key`). */
   readonly encrypt: boolean;
-  /** `chunk`: each chunk at its own instant; `snapshot`: all of them at one. */
-  readonly consistency: 'chunk' | 'snapshot';
-  /** Longest time that the one snapshot is held. */
+  readonly consistency: Consistency;
+  /** Longest time that the one snapshot of `snapshot` is held. */
   readonly snapshotLimitMs: number;
+  /** With `cut`: bytes of log that the source may keep for the backup. */
+  readonly maxLogBytes?: number;
   /** Refer to unchanged chunks of the latest full backup instead of writing them again. */
   readonly incremental: boolean;
 }
@@ -180,4 +189,53 @@ export interface ResolvedBackupRestoreJob extends ResolvedJobHeader {
   readonly run: ResolvedRun;
 }
 
-export type ResolvedJob = ResolvedCopyJob | ResolvedBackupRestoreJob;
+/** One target of a duplication; each has a link of its own and holds nobody else up. */
+export interface ResolvedLinkTarget {
+  readonly store: string;
+  /** Schema there for all tables that name none of their own; absent: that of the source. */
+  readonly schema?: string;
+}
+
+export interface ResolvedDuplicationLoad {
+  /** False: the tables are there already and equal; the log begins now (Pegasus' incremental duplication). */
+  readonly checkpoint: boolean;
+  readonly createTables: boolean;
+  readonly parallel: number;
+  readonly memoryBytes: number;
+  readonly throttleBytesPerSecond?: number;
+  readonly verify: VerifyMode;
+}
+
+export interface ResolvedLog {
+  /** A batch ends with whichever comes first, at a commit. */
+  readonly batchChanges: number;
+  readonly batchBytes: number;
+  readonly batchEveryMs: number;
+  /** Sessions over which the keys of a batch are spread; 1 keeps every commit boundary of the source. */
+  readonly lanes: number;
+  /** A transaction later than this counts as lagging. */
+  readonly laggingAfterMs: number;
+  /** `sync`: a commit on the target is on its disk before the source may forget it. `async`: faster, and replayed after a crash. */
+  readonly durability: 'sync' | 'async';
+  /** A table without a key or full replica identity: refused, or only its inserts are followed. */
+  readonly keyless: 'refuse' | 'insertsOnly';
+}
+
+export interface ResolvedRetention {
+  /** Log that the source keeps for a link, and what waits in the target's spool. */
+  readonly maxLogBytes: number;
+  /** `stop`: the slot is dropped, the link stops, and resuming loads again, chunk by chunk. `alarm`: only said. */
+  readonly onExceed: 'stop' | 'alarm';
+}
+
+export interface ResolvedDuplicationJob extends ResolvedJobHeader {
+  readonly kind: 'duplication';
+  /** Selections without `where` and `window`. */
+  readonly source: ResolvedSource;
+  readonly targets: readonly ResolvedLinkTarget[];
+  readonly load: ResolvedDuplicationLoad;
+  readonly log: ResolvedLog;
+  readonly retention: ResolvedRetention;
+}
+
+export type ResolvedJob = ResolvedCopyJob | ResolvedBackupRestoreJob | ResolvedDuplicationJob;

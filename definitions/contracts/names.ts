@@ -19,7 +19,12 @@ export function scheduleIdOf(kind: JobKind, name: string): string {
 }
 
 /** Workflow types = exported functions of workflows/index.ts. */
-export const workflowTypes = { copy: 'copy', 'backup-restore': 'backupRestore', launch: 'launch' } as const;
+export const workflowTypes = {
+  copy: 'copy',
+  'backup-restore': 'backupRestore',
+  duplication: 'duplication',
+  launch: 'launch',
+} as const;
 
 /** Search attributes, with their Temporal types. Values are names and states only. */
 export const searchAttributes = {
@@ -47,4 +52,8 @@ export const messageNames = {
   remove: 'remove',
   setPolicy: 'setPolicy',
   status: 'status',
+  promote: 'promote',
+  resync: 'resync',
+  setTable: 'setTable',
+  verify: 'verify',
 } as const;

@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../errors.ts';
+import type { LinkStatus } from './duplication.ts';
 import type { BackupStage, FailMode, JobKind } from './job.ts';
 
 /** What an operator is shown; always derived from workflow state or the ledger, never stored beside it. */
@@ -57,6 +58,8 @@ export interface JobStatus {
   /** Of a kind with stages: which one `phase`, `chunks`, `rows` and `bytes` speak of, and what became of all. */
   readonly stage?: BackupStage;
   readonly stages?: readonly StageStatus[];
+  /** Of a duplication: one a target. The fields above are of the link that is worst off. */
+  readonly links?: readonly LinkStatus[];
 }
 
 /** One stage of a backup-restore; `backup` is null until it is known. */

@@ -4,7 +4,7 @@ import { createTablesShape, modeShape } from './copy.ts';
 import { header } from './header.ts';
 import { runShape } from './run.ts';
 import { defaults, tableNames, tableSource } from './tables.ts';
-import { duration, storeName, text } from './text.ts';
+import { duration, size, storeName, text } from './text.ts';
 import { window } from './window.ts';
 
 const path = z
@@ -48,20 +48,29 @@ const backup = z
         'Refer to chunks that have not changed since the latest full backup instead of writing them again.',
       ),
     consistency: z
-      .enum(['chunk', 'snapshot'])
+      .enum(['chunk', 'snapshot', 'cut'])
       .default('chunk')
       .describe(
-        '`chunk`: each chunk is read at an instant of its own. `snapshot`: all at one, which the source must hold meanwhile.',
+        '`chunk`: each chunk is read at an instant of its own. `snapshot`: all at one, which the source must hold meanwhile. `cut`: each at its own, and what the log of the source says of them until one instant is kept beside their rows; no snapshot is held, but the log is.',
       ),
     snapshotLimit: duration(1_000, '1s')
       .prefault('4h')
-      .describe('Longest time that one snapshot may be held; then the backup fails.'),
+      .describe('With `snapshot`: longest time that it may be held; then the backup fails.'),
+    maxLog: size(1_000_000, '1MB')
+      .optional()
+      .describe(
+        'With `cut`: how much log the source may keep for the backup; then it fails. Without it: 50GB.',
+      ),
   })
   .superRefine((value, context) => {
+    const wrong = (path: string, message: string): void =>
+      context.addIssue({ code: 'custom', message, path: [path] });
+    const isCut = value.consistency === 'cut';
+    if (isCut && value.format !== 'binary') wrong('format', 'must be `binary` with `consistency: cut`');
+    if (!isCut && value.maxLog !== undefined) wrong('maxLog', 'belongs to `consistency: cut`');
     if (value.level === undefined) return;
-    const add = (message: string): void => context.addIssue({ code: 'custom', message, path: ['level'] });
-    if (value.compression === 'none') add('there is nothing to compress by');
-    if (value.compression === 'gzip' && value.level > 9) add('must be at most 9 with gzip');
+    if (value.compression === 'none') wrong('level', 'there is nothing to compress by');
+    if (value.compression === 'gzip' && value.level > 9) wrong('level', 'must be at most 9 with gzip');
   })
   .meta({ title: 'backup' })
   .describe('Where and how backups are kept.');

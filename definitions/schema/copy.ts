@@ -38,6 +38,13 @@ export const copyShape = z
     source: tableSource,
     target,
     defaults: defaults.optional(),
+    consistent: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Make the target equal to one instant of the source, without holding a snapshot or a lock: the log of the source is ' +
+          'followed while chunks are loaded, up to a cut. Needs what a duplication needs (wal_level = logical); `replace` of whole tables only.',
+      ),
     run: runShape('count'),
     onFailure: header.onFailure,
     schedule: header.schedule,
@@ -45,6 +52,7 @@ export const copyShape = z
   .superRefine(checkTargets)
   .superRefine(checkAppendWindows)
   .superRefine(checkWatermarks)
+  .superRefine(checkConsistent)
   .meta({ title: 'copy' });
 
 export type CopyDefinition = z.output<typeof copyShape>;
@@ -102,6 +110,21 @@ function checkAppendWindows(job: Draft, context: z.RefinementCtx): void {
   if (present.some(({ from, to }) => from === undefined && to !== undefined && to.kind !== 'absolute')) {
     add('`append` with a window without `from` would add the same rows in each run', 'add `from: watermark`');
   }
+}
+
+/** The log carries every change of a table, and knows neither windows nor conditions. */
+function checkConsistent(job: Draft & { readonly consistent: boolean }, context: z.RefinementCtx): void {
+  if (!job.consistent) return;
+  const refuse = (what: string): void =>
+    context.addIssue({
+      code: 'custom',
+      message: `\`consistent: true\` is for whole tables: it does not go with ${what}`,
+      path: ['consistent'],
+    });
+  if (job.target.mode !== 'replace') refuse(`\`mode: ${job.target.mode}\``);
+  const entries = [job.source, job.defaults ?? {}, ...job.source.tables];
+  for (const option of ['where', 'window', 'chunks'] as const)
+    if (entries.some((entry) => entry[option] !== undefined)) refuse(`\`${option}\``);
 }
 
 /** A job has one watermark. */

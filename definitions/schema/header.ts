@@ -10,7 +10,7 @@ const onFailure = z
       .enum(['slow', 'skip', 'stop'])
       .default('slow')
       .describe(
-        'What happens to a chunk that keeps failing. `slow`: it is tried for ever, ever more slowly. `skip`: after `attempts` it is ' +
+        'What happens to a chunk, or to a transaction of a followed log, that keeps failing. `slow`: it is tried for ever, ever more slowly. `skip`: after `attempts` it is ' +
           'set aside, visibly, and `syncline retry` takes it up again. `stop`: after `attempts` the job waits for an operator.',
       ),
     attempts: z
@@ -18,7 +18,7 @@ const onFailure = z
       .min(1)
       .max(1_000_000)
       .default(30)
-      .describe('Attempts per chunk before `skip` or `stop` acts.'),
+      .describe('Attempts per chunk, or per transaction of a followed log, before `skip` or `stop` acts.'),
     backoff: z
       .strictObject({
         initial: duration(1, '1ms')
@@ -47,6 +47,8 @@ export const header = {
     )
     .describe('Identifies the job; applying a file with the same name again updates it.'),
   description: text.optional().describe('For people; shown in the Temporal UI.'),
-  onFailure: onFailure.prefault({}).describe('What happens when a chunk fails.'),
+  onFailure: onFailure
+    .prefault({})
+    .describe('What happens when a chunk, or a transaction of a followed log, fails.'),
   schedule: schedule.optional(),
 };

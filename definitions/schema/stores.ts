@@ -38,6 +38,15 @@ const endpoint = (description: string) =>
 const worker = z
   .strictObject({
     metrics: endpoint('Prometheus metrics. Without it: none are served.'),
+    http: z
+      .strictObject({
+        address: listenAddress
+          .default('127.0.0.1:9465')
+          .describe('`host:port` to listen on. Whoever reaches it may read, without a password.'),
+      })
+      .optional()
+      .meta({ title: 'http' })
+      .describe('Jobs over HTTP, to be read only: `GET /jobs`. Without it: none are served.'),
     health: endpoint('Health of the worker over HTTP. Without it: none is served.'),
     shutdownGraceTime: duration(0, '0s')
       .prefault('30s')

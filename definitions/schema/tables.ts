@@ -18,7 +18,7 @@ const columns = z
   });
 
 /** What may be said of one table, of all under `source`, and under `defaults`. */
-const tableOptions = {
+export const tableOptions = {
   columns: columns
     .optional()
     .describe('Columns to copy; names are case-sensitive. Without it: all but generated ones.'),
@@ -56,7 +56,9 @@ const rename = z
   .strictObject({
     schema: text
       .optional()
-      .describe('Schema on the target. Without it: `target.schema`, else that of the source.'),
+      .describe(
+        'Schema on the target. Without it: `schema` of the target as a whole, else that of the source.',
+      ),
     table: text.optional().describe('Table on the target. Without it: the name on the source.'),
   })
   .meta({ title: 'table target' })
@@ -91,13 +93,15 @@ const plainEntry = pattern.transform((name): z.output<typeof tableEntry> => ({ n
 const tables = z
   .array(z.union([plainEntry, tableEntry]))
   .min(1)
-  .superRefine((entries, context) => {
-    const names = entries.map((entry) => entry.name);
-    for (const [index, name] of names.entries()) {
-      if (names.indexOf(name) === index) continue;
-      context.addIssue({ code: 'custom', message: `table \`${name}\` is listed twice`, path: [index] });
-    }
-  });
+  .superRefine(checkRepeated);
+
+function checkRepeated(entries: readonly { readonly name: string }[], context: z.RefinementCtx): void {
+  const names = entries.map((entry) => entry.name);
+  for (const [index, name] of names.entries()) {
+    if (names.indexOf(name) === index) continue;
+    context.addIssue({ code: 'custom', message: `table \`${name}\` is listed twice`, path: [index] });
+  }
+}
 
 export const defaults = z
   .strictObject(tableOptions)
@@ -116,11 +120,12 @@ export const tableSource = z
   .meta({ title: 'source' })
   .describe('What is read. The options below `tables` hold for every table that does not set its own.');
 
-/** For kinds that name tables without reading them. */
+/** For kinds whose entries have other options. */
 export const tableNames = {
   pattern,
   rename,
   checkRename,
+  checkRepeated,
   plain: pattern.transform((name) => ({ name })),
 } as const;
 

@@ -71,6 +71,16 @@ export const size = (leastBytes: number, leastText: string) =>
 /** Bytes per second. */
 export const rate = amount(rateAmount, { value: 1, text: '1B/s' });
 
+/** A key that other kinds have: an editor marks it, and whoever writes it is told why. */
+export function refused(message: string, hint: string) {
+  return z
+    .unknown()
+    .superRefine((_value, context) => void refuse(context, message, hint))
+    .optional()
+    .meta({ not: {} })
+    .describe(`Refused: ${message}.`);
+}
+
 const storeNamePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/;
 
 export const storeName = z

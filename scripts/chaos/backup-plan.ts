@@ -1,3 +1,4 @@
+import type { Consistency } from '../../definitions/contracts/job.ts';
 import type { HttpFault } from '../../test/support/http-faults.ts';
 import type { BackupRigOptions } from '../../test/e2e/lab/backup-rig.ts';
 import type { Shape } from '../../test/e2e/lab/shape.ts';
@@ -17,7 +18,7 @@ export interface BackupPlan {
   readonly compression: 'zstd' | 'gzip' | 'none';
   /** `window`: each run takes the rows since the one before. */
   readonly scope: 'full' | 'window';
-  readonly consistency: 'chunk' | 'snapshot';
+  readonly consistency: Consistency;
   /** Newest backups to keep; null: all. */
   readonly keep: number | null;
   readonly rounds: readonly Round[];
@@ -48,6 +49,7 @@ const kinds: readonly [FilesKind, ...FilesKind[]] = ['directory', 's3', 'sftp'];
 const points = [
   'backup.mid',
   'backup.beforeManifest',
+  'cut.beforeNote',
   'transfer.mid',
   'load.mid',
   'load.copied',
@@ -70,7 +72,7 @@ export function backupPlanOf(seed: number): BackupPlan {
     rsync: random.next() < 0.5,
     encrypt: random.next() < 0.5,
     compression: random.pick(['zstd', 'gzip', 'none']),
-    consistency: random.next() < 0.15 ? 'snapshot' : 'chunk',
+    consistency: random.pick<Consistency>(['chunk', 'chunk', 'chunk', 'cut', 'cut', 'snapshot']),
     keep: random.next() < 0.5 ? random.between(1, 2) : null,
     rounds: Array.from({ length: count }, (_, index) => roundOf(random, { shape, scope, index })),
   };

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { OwnPlace } from '../../test/e2e/lab/own-place.ts';
-import type { Rig } from '../../test/e2e/lab/rig.ts';
+import type { BaseRig } from '../../test/e2e/lab/rig.ts';
 import { eventually } from '../../test/support/eventually.ts';
 import type { HttpFaults } from '../../test/support/http-faults.ts';
 import type { Sshd } from '../../test/support/sshd.ts';
@@ -10,10 +10,10 @@ import type { FileFault, PlannedFault, Server } from './plan.ts';
 /** The workers of a run, oldest first. */
 export class Staff {
   ownFaults = 0;
-  private readonly rig: Rig;
+  private readonly rig: BaseRig;
   private readonly workers: WorkerProcess[] = [];
 
-  constructor(rig: Rig) {
+  constructor(rig: BaseRig) {
     this.rig = rig;
   }
 
@@ -22,7 +22,7 @@ export class Staff {
     // While a network or a server is away a worker may not come up at once; a user starts it again.
     const worker = await eventually(
       () => this.rig.startWorker(fault === '' ? {} : { SYNCLINE_FAULT: fault }),
-      { withinMs: 60_000, everyMs: 200 },
+      { withinMs: 180_000, everyMs: 200 },
     );
     this.workers.push(worker);
   }
@@ -39,7 +39,7 @@ export class Staff {
 
 export interface Stage {
   readonly place: OwnPlace;
-  readonly rig: Rig;
+  readonly rig: BaseRig;
   readonly staff: Staff;
   /** Servers of files, where the run has them. */
   readonly s3?: HttpFaults;

@@ -1,4 +1,4 @@
-export const chaosKinds = ['copy', 'backup-restore'] as const;
+export const chaosKinds = ['copy', 'backup-restore', 'duplication'] as const;
 export type ChaosKind = (typeof chaosKinds)[number];
 
 export interface ChaosOptions {
@@ -11,7 +11,7 @@ export interface ChaosOptions {
 
 export class UsageError extends Error {}
 
-export const usage = `Usage: npm run chaos -- <copy|backup-restore> [--seeds 1..20] [--json] [--verbose]
+export const usage = `Usage: npm run chaos -- <copy|backup-restore|duplication> [--seeds 1..20] [--json] [--verbose]
   Runs jobs of random shape while workers, servers and networks are killed and cut, and counts the damage.
   --seeds    one seed, or first..last; the same seed makes the same choices
   --json     only the last line goes to standard output: {runs, faults, lost, doubled, torn, recopiedShare}

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Outcome, skippedUnits } from '../../cli/outcome.ts';
+import { type Outcome, skippedUnits } from '../../worker/jobs/outcome.ts';
 import type { JobRun } from '../../test/e2e/lab/job-run.ts';
 
 /** Longer than any plan can take on a busy machine. */

@@ -82,9 +82,15 @@ export function unevenParts(random: Random, rows: number, most = 40): number[] {
 
 export type NamesFault = (random: Random) => string;
 
-export function faultOf(random: Random, ofWorker: NamesFault = workerFault): PlannedFault {
+type FaultKind = PlannedFault['kind'];
+
+export function faultOf(
+  random: Random,
+  ofWorker: NamesFault = workerFault,
+  kinds: readonly [FaultKind, ...FaultKind[]] = ['killWorker', 'killWorker', 'killServer', 'breakNetwork'],
+): PlannedFault {
   const afterMs = random.between(0, 1_500);
-  const kind = random.pick<PlannedFault['kind']>(['killWorker', 'killWorker', 'killServer', 'breakNetwork']);
+  const kind = random.pick<FaultKind>(kinds);
   switch (kind) {
     case 'killWorker':
       return { afterMs, kind, nextWorkerFault: ofWorker(random) };

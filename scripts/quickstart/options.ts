@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-const quickstartKinds = ['copy', 'backup-restore'] as const;
+const quickstartKinds = ['copy', 'backup-restore', 'duplication'] as const;
 export type QuickstartKind = (typeof quickstartKinds)[number];
 
 export interface QuickstartOptions {
@@ -11,7 +11,7 @@ export interface QuickstartOptions {
   readonly json: boolean;
 }
 
-const usage = 'Usage: npm run quickstart -- [copy|backup-restore] [--exit] [--json]';
+const usage = 'Usage: npm run quickstart -- [copy|backup-restore|duplication] [--exit] [--json]';
 
 export class UsageError extends Error {}
 

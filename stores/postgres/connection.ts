@@ -46,6 +46,8 @@ const sessionSettings: Readonly<Record<string, string>> = {
   xmloption: 'content',
   default_transaction_isolation: 'read committed',
   default_transaction_read_only: 'off',
+  // Cannot be changed any more once a temporary table has been used in the session.
+  temp_buffers: '16MB',
   client_connection_check_interval: '2s',
   tcp_keepalives_idle: '30',
   tcp_keepalives_interval: '10',
@@ -143,12 +145,41 @@ export class Sessions {
     return await permitted(this.longWork, () => this.take(label, doing));
   }
 
+  /** The same, unless it had to be waited for: for what is better off with one session more, and does without. */
+  async openIfFree(label: string, doing: string): Promise<OpenSession | null> {
+    return this.longWork.isFree ? await this.open(label, doing) : null;
+  }
+
   /**
    * The same for a writer, who waits for its reader while it holds the session: one is always left for readers, or a
    * store that is source and target at once would wait for itself for ever.
    */
   async openForWriting(label: string, doing: string): Promise<OpenSession> {
     return await permitted(this.writing, () => this.open(label, doing));
+  }
+
+  /**
+   * A session that speaks the replication protocol, besides `connections`: it is one for each link, and must not wait for
+   * loads. Whoever opens it ends it.
+   */
+  async openReplication(label: string, doing: string): Promise<pg.Client> {
+    const config = {
+      connectionString: this.settings.url,
+      connectionTimeoutMillis: this.settings.connectTimeoutMs,
+      keepAlive: true,
+      replication: 'database',
+    };
+    const client = new pg.Client(config);
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      const name = `SET application_name = ${quoteLiteral(applicationName(label))}`;
+      await client.query(`${name}; ${setupStatement}; SET wal_sender_timeout = '60s'`);
+      return client;
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      throw translateError(error, { store: this.store, doing });
+    }
   }
 
   private async take(label: string, doing: string): Promise<OpenSession> {
@@ -301,6 +332,10 @@ class Permits {
 
   constructor(count: number) {
     this.free = count;
+  }
+
+  get isFree(): boolean {
+    return this.free > 0;
   }
 
   async take(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { ChunkSource } from '../spi/chunk-source.ts';
 import type { ChunkTarget } from '../spi/chunk-target.ts';
 import type { Store, StoreHealth, StoreModule } from '../spi/store.ts';
+import { createLogTarget } from './apply/log-target.ts';
 import { createTableReader } from './catalog/table-reader.ts';
 import { Sessions } from './connection.ts';
 import { createCutter } from './cut/cutter.ts';
@@ -8,6 +9,7 @@ import { areInOrder } from './cut/range-order.ts';
 import { createTableBuilder } from './ddl/table-builder.ts';
 import { createLoadLedger } from './ledger/load-ledger.ts';
 import { expectLedger } from './ledger/schema.ts';
+import { readContents } from './load/contents.ts';
 import { keepChunk } from './load/kept-chunk.ts';
 import { removeStaging } from './load/remove-staging.ts';
 import { checkReferences } from './load/references.ts';
@@ -15,7 +17,9 @@ import { rowsPresent } from './load/rows-present.ts';
 import { createSnapshotHolder } from './load/snapshot-holder.ts';
 import { openUnitReading } from './load/unit-reading.ts';
 import { beginUnit } from './load/unit-writing.ts';
+import { createLogSource } from './log/log-source.ts';
 import { type PostgresSettings, postgresSettings } from './settings.ts';
+import { createTouchedRows } from './touched/touched-rows.ts';
 
 /** PostgreSQL: source 14 to 18, target 15 to 18. node = server, chunk = partition, volume = tablespace. */
 export const postgresModule: StoreModule<PostgresSettings> = {
@@ -30,6 +34,7 @@ function openPostgres(name: string, settings: PostgresSettings): Store {
     cut: createCutter(sessions).cut,
     areInOrder: (leaf, ranges) => areInOrder(sessions, leaf, ranges),
     open: (request) => openUnitReading(sessions, request),
+    contents: (request) => readContents(sessions, request),
     endSessions: (job) => sessions.endSessions(job),
   };
   const chunkTarget: ChunkTarget = {
@@ -64,6 +69,9 @@ function openPostgres(name: string, settings: PostgresSettings): Store {
       chunkTarget,
       loadLedger: createLoadLedger(sessions),
       snapshotHolder: createSnapshotHolder(sessions),
+      logTarget: createLogTarget(sessions),
+      logSource: createLogSource(sessions),
+      touchedRows: createTouchedRows(sessions),
     },
     check: () => check(sessions),
     close: () => sessions.close(),

@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
 import type { LoadRef } from '../../definitions/contracts/copy.ts';
-import type { Compression } from '../../definitions/contracts/job.ts';
-import type { SnapshotMark } from './rows.ts';
+import type { Compression, Consistency } from '../../definitions/contracts/job.ts';
+import type { LogStart } from './log.ts';
+import type { RowStream, SnapshotMark } from './rows.ts';
 import type { TableDefinition, TableScript } from './tables.ts';
-import type { TablePlan, WindowFilter } from './chunk-source.ts';
+import type { LoadUnit, TablePlan, WindowFilter } from './chunk-source.ts';
 import type { FileKey } from './files.ts';
 
 /**
@@ -32,7 +33,7 @@ export interface BackupSummary {
   readonly compression: Compression;
   /** Id of the key, null when not encrypted. */
   readonly keyId: string | null;
-  readonly consistency: 'chunk' | 'snapshot';
+  readonly consistency: Consistency;
   /** Window of each table that has one. */
   readonly windows: readonly { readonly table: string; readonly window: WindowFilter }[];
   /** Units that were set aside when it was made: their chunks are not in it. Absent: none. */
@@ -91,7 +92,7 @@ export interface BeginBackup {
   readonly compression: Compression;
   readonly compressionLevel: number | null;
   readonly encrypt: boolean;
-  readonly consistency: 'chunk' | 'snapshot';
+  readonly consistency: Consistency;
   /** A full backup whose unchanged chunks may be referred to; null: none. */
   readonly basedOn: string | null;
   /** In the order of the plan's tables. */
@@ -126,6 +127,47 @@ export interface BackupWriter {
   /** Says under which snapshot all units are to be read; null while nobody has said. */
   snapshot(ref: LoadRef): Promise<NotedSnapshot | null>;
   noteSnapshot(ref: LoadRef, snapshot: NotedSnapshot): Promise<void>;
+  /** Where the log begins that brings all units to one instant (`consistency: cut`); null while nobody has said. */
+  log(ref: LoadRef): Promise<NotedLog | null>;
+  noteLog(ref: LoadRef, log: NotedLog): Promise<void>;
+  /** Brings the units of a load that is done to one instant; null: an attempt before this one has. */
+  cut(ref: LoadRef): Promise<CutWriting | null>;
+}
+
+/**
+ * What became of units until one instant goes beside their rows, which stay as they are. Nothing of it counts before
+ * `commit`; what an attempt wrote that never came there is swept when the backup is published.
+ */
+export interface CutWriting {
+  /** The tables as they were when the backup was begun. */
+  readonly tables: readonly BackupTable[];
+  /** Rows that have one of the keys go, and these come. Nothing to do for a unit that was set aside. */
+  patch(unit: LoadUnit, patch: UnitPatch): Promise<void>;
+  /** All of its rows anew. */
+  replace(unit: LoadUnit, rows: UnitRows): Promise<void>;
+  commit(mark: SnapshotMark): Promise<void>;
+}
+
+export interface NotedLog {
+  readonly start: LogStart;
+  /** A snapshot that was taken before the first unit was read. */
+  readonly mark: SnapshotMark;
+}
+
+export interface UnitPatch {
+  readonly keyColumns: readonly string[];
+  /** See `TouchedKeys.keys`. */
+  readonly keys: readonly string[];
+  readonly rows: RowStream;
+  readonly signal: AbortSignal;
+  /** After the rows: how many of them came, and what the unit holds at the instant. */
+  result(): Promise<{ readonly patched: number; readonly rows: number; readonly digest: string | null }>;
+}
+
+export interface UnitRows {
+  readonly rows: RowStream;
+  readonly signal: AbortSignal;
+  result(): Promise<{ readonly rows: number; readonly digest: string | null }>;
 }
 
 export interface NotedSnapshot {

@@ -121,8 +121,28 @@ export interface ChunkSource {
    * For `ChunkTarget.keepChunk`.
    */
   announcedSlices?(plan: TablePlan, unit: LoadUnit): Promise<readonly AnnouncedSlice[] | null>;
+  /**
+   * Number and digest of all rows of these leaves together, at an instant that another session holds. Digests of stores of
+   * one kind are comparable. Absent: nobody can tell.
+   */
+  contents?(request: ReadContents): Promise<Contents>;
   /** Ends sessions that an earlier, dead attempt of this job left behind. Returns how many. */
   endSessions(job: string): Promise<number>;
+}
+
+export interface ReadContents {
+  readonly job: string;
+  readonly leaves: readonly TableName[];
+  /** What of them: `columns`, and `retyped` by their text. */
+  readonly plan: Pick<TablePlan, 'columns' | 'retyped'>;
+  /** Exported. Throws `source.snapshotLost`. */
+  readonly snapshot: string;
+  readonly signal: AbortSignal;
+}
+
+export interface Contents {
+  readonly rows: number;
+  readonly digest: Digest;
 }
 
 export interface CutOptions {

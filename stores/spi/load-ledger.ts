@@ -7,7 +7,9 @@ import type {
 } from '../../definitions/contracts/copy.ts';
 import type { SkippedChunk } from '../../definitions/contracts/status.ts';
 import type { ErrorCode } from '../../definitions/errors.ts';
-import type { LoadUnit, TablePlan } from './chunk-source.ts';
+import type { KeyRange, LoadUnit, TablePlan } from './chunk-source.ts';
+import type { SnapshotMark } from './rows.ts';
+import type { TableName } from './tables.ts';
 
 /** What the ledger can sum up for a load. */
 export interface LedgerTotals {
@@ -39,10 +41,31 @@ export interface LoadLedger {
   totals(ref: LoadRef): Promise<LedgerTotals>;
   /** Units with what became of them, in order, for people. */
   records(request: ListRecords): Promise<readonly UnitRecord[]>;
+  /**
+   * Every chunk of the loads of a job whose identity begins with `prefix`, with what its units were read under. A chunk of
+   * several loads is that of the newest one. Absent: such a ledger has no snapshots that a log could follow.
+   */
+  chunks?(job: string, prefix: string): Promise<readonly LoadedChunk[]>;
   /** `remove`: every row about the job. */
   forget(job: string): Promise<void>;
   /** The same of one load, whose rows are not there any more. Absent: loads are never taken back. */
   forgetLoad?(ref: LoadRef): Promise<void>;
+}
+
+/** A chunk as a log has to know it: where its rows went, and which of them it holds already. */
+export interface LoadedChunk {
+  readonly load: string;
+  /** `displayName` of the source leaf. */
+  readonly chunk: string;
+  readonly plan: TablePlan;
+  readonly sourceLeaf: TableName;
+  readonly targetLeaf: TableName;
+  /** In the order of the plan; the whole chunk is one with range null. */
+  readonly slices: readonly { readonly range: KeyRange | null; readonly mark: SnapshotMark | null }[];
+  /** All of it is visible on the target. */
+  readonly complete: boolean;
+  /** A unit of it was set aside. */
+  readonly skipped: boolean;
 }
 
 export interface ListRecords {

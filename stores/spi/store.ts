@@ -5,8 +5,11 @@ import type { ChunkSource, SnapshotHolder } from './chunk-source.ts';
 import type { ChunkTarget } from './chunk-target.ts';
 import type { FileMirror, FileStore, LocalRoot } from './files.ts';
 import type { LoadLedger } from './load-ledger.ts';
+import type { LogSource } from './log.ts';
+import type { LogTarget } from './log-target.ts';
 import type { EncryptionKeys } from './settings.ts';
 import type { TableBuilder, TableReader } from './tables.ts';
+import type { TouchedRows } from './touched-rows.ts';
 
 /** Everything a store may offer. A store offers what it can; activities ask for what they need. */
 export interface Capabilities {
@@ -22,6 +25,12 @@ export interface Capabilities {
   readonly loadLedger: LoadLedger;
   /** Exports one snapshot for many readings (source). */
   readonly snapshotHolder: SnapshotHolder;
+  /** Has a log of changes that can be followed (source of a link). */
+  readonly logSource: LogSource;
+  /** Says which rows a log has touched, and reads those again (source of a backup at a cut). */
+  readonly touchedRows: TouchedRows;
+  /** Applies a log exactly once (target of a link). */
+  readonly logTarget: LogTarget;
   /** Knows the backups at a path, and makes one; only of a store opened by `StoreProvider.artifact`. */
   readonly backupCatalog: BackupCatalog;
   readonly backupWriter: BackupWriter;

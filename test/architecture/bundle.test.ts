@@ -2,8 +2,11 @@ import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-/** Code without its inline source map. A bundle is parsed by every worker and lives in every cached workflow. */
-const budgetBytes = 700_000;
+/**
+ * Code without its inline source map. A bundle is parsed by every worker and lives in every cached workflow. The SDK's half of it
+ * is 480 kB; three kinds of jobs are the rest.
+ */
+const budgetBytes = 900_000;
 
 let code: string;
 

@@ -1,17 +1,5 @@
-import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-
-const run = promisify(execFile);
-const repository = fileURLToPath(new URL('../..', import.meta.url));
-
-async function bench(...args: string[]): Promise<Record<string, unknown>> {
-  const { stdout } = await run(process.execPath, ['--import', 'tsx', 'bench/main.ts', ...args, '--json'], {
-    cwd: repository,
-  });
-  return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '') as Record<string, unknown>;
-}
+import { bench } from './run-bench.ts';
 
 describe('the bench', () => {
   it('copies a small table in every way there is, and ends with one object of figures', async () => {

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { commandLine } from '../support/command.ts';
 import { eventually } from '../support/eventually.ts';
 import { createDatabasePair, type DatabasePair } from '../support/postgres.ts';
 import { findFreePort, isFreePort } from '../../worker/local/free-port.ts';
@@ -45,9 +45,8 @@ interface Dev {
 }
 
 async function startDev(): Promise<Dev> {
-  const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
   const args = ['dev', '--port', String(ports.server), '--ui-port', String(ports.ui)];
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, ...args], {
+  const child = spawn(process.execPath, commandLine(...args), {
     cwd: folder,
     env: await onlyTemporal('', folder),
     stdio: ['ignore', 'pipe', 'pipe'],

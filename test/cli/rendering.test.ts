@@ -3,7 +3,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { expect, test } from 'vitest';
 import type { CopyResult, PreflightFinding } from '../../definitions/contracts/copy.ts';
 import type { JobStatus } from '../../definitions/contracts/status.ts';
-import { type Outcome, outcomeOf } from '../../cli/outcome.ts';
+import { type Outcome, outcomeOf } from '../../worker/jobs/outcome.ts';
 import { bytesText, durationText } from '../../cli/render/amounts.ts';
 import { progressLine } from '../../cli/render/progress.ts';
 import { exitCodeOfOutcome, summaryLines, summaryOf } from '../../cli/render/summary.ts';

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { commandLine } from '../support/command.ts';
 
 export interface CliRun {
   readonly code: number | null;
@@ -17,8 +18,7 @@ export interface CliOptions {
 
 /** The command as a user has it: a process of its own, not a terminal. */
 export async function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliRun> {
-  const tsx = import.meta.resolve('tsx');
-  const child = spawn(process.execPath, ['--import', tsx, `${repository}cli/main.ts`, ...args], {
+  const child = spawn(process.execPath, commandLine(...args), {
     cwd: options.cwd ?? repository,
     env: { ...process.env, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { chosen, type JobTrace, addressOf, addressOfId } from '../../cli/job-address.ts';
-import { type OpenedLedger, presentOf } from '../../cli/ledger.ts';
-import { skippedUnits } from '../../cli/outcome.ts';
+import { chosen, type JobTrace, addressOf, addressOfId } from '../../worker/jobs/job-address.ts';
+import { type OpenedLedger, presentOf } from '../../worker/jobs/ledger.ts';
+import { skippedUnits } from '../../worker/jobs/outcome.ts';
 import { backupLines, listLines, verifiedLines } from '../../cli/render/backups.ts';
 import { planLines } from '../../cli/render/plan.ts';
 import { progressLine } from '../../cli/render/progress.ts';

@@ -38,6 +38,13 @@ describe('a backup-restore job', () => {
     });
   });
 
+  it('at a cut may let the source keep as much log as a duplication may, unless it says how much', () => {
+    const cut = (more: string): ResolvedBackupRestoreJob =>
+      resolved(`${head}stages: [backup]\n${source}backup: { store: v, path: t, consistency: cut${more} }\n`);
+    expect(cut('').backup).toMatchObject({ consistency: 'cut', maxLogBytes: 50_000_000_000 });
+    expect(cut(', maxLog: 2GB').backup.maxLogBytes).toBe(2_000_000_000);
+  });
+
   it('restores all tables of the backup when none is named, with the options of `restore`', () => {
     const text = `${head}stages: [restore]\n${backup}restore: { store: dr, schema: s, chunks: 't_2026%' }\n`;
     expect(resolved(text).restore).toStrictEqual({
@@ -104,6 +111,16 @@ describe('a wrong backup-restore job names its fault', () => {
       'a level of nothing',
       `${head}stages: [backup]\n${source}backup: { store: v, path: t, compression: none, level: 3 }\n`,
       'nothing to compress',
+    ],
+    [
+      'a cut of CSV',
+      `${head}stages: [backup]\n${source}backup: { store: v, path: t, consistency: cut, format: csv }\n`,
+      'must be `binary`',
+    ],
+    [
+      'a limit of a log that is not kept',
+      `${head}stages: [backup]\n${source}backup: { store: v, path: t, maxLog: 1GB }\n`,
+      'belongs to `consistency: cut`',
     ],
     [
       'a misspelt key',

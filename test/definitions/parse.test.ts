@@ -41,13 +41,19 @@ describe('a wrong line is named with its place', () => {
     [
       'a misspelt kind',
       'kind: cpoy\n',
-      ['1:7: `kind`: expected `copy` or `backup-restore`; did you mean `copy`?'],
+      ['1:7: `kind`: expected `copy` or `backup-restore` or `duplication`; did you mean `copy`?'],
     ],
-    ['a kind of another type', 'kind: [copy]\n', ['1:7: `kind`: expected `copy` or `backup-restore`']],
+    [
+      'a kind of another type',
+      'kind: [copy]\n',
+      ['1:7: `kind`: expected `copy` or `backup-restore` or `duplication`'],
+    ],
     [
       'a kind to come',
-      'kind: duplication\n',
-      ['1:7: `kind`: `duplication` is not available in this version; available is `copy`, `backup-restore`'],
+      'kind: rebalance\n',
+      [
+        '1:7: `kind`: `rebalance` is not available in this version; available is `copy`, `backup-restore`, `duplication`',
+      ],
     ],
     [
       'everything missing',
@@ -557,11 +563,14 @@ describe('a rendered diagnostic', () => {
 });
 
 describe('the examples', () => {
-  it.each(['copy.yaml', 'copy-nightly.yaml', 'backup-restore.yaml', 'backup-restore-once.yaml'])(
-    '%s is right',
-    (name) => {
-      const text = readFileSync(new URL(`../../examples/${name}`, import.meta.url), 'utf8');
-      expect(parseJobFile(text, { file: name }).diagnostics).toEqual([]);
-    },
-  );
+  it.each([
+    'copy.yaml',
+    'copy-nightly.yaml',
+    'backup-restore.yaml',
+    'backup-restore-once.yaml',
+    'duplication.yaml',
+  ])('%s is right', (name) => {
+    const text = readFileSync(new URL(`../../examples/${name}`, import.meta.url), 'utf8');
+    expect(parseJobFile(text, { file: name }).diagnostics).toEqual([]);
+  });
 });

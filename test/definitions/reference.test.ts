@@ -1,7 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { errorTable } from '../../definitions/errors.ts';
-import { alternativesOf, isSchema, jobJsonSchema, storesJsonSchema } from '../../definitions/json-schema.ts';
+import {
+  alternativesOf,
+  isSchema,
+  jobJsonSchema,
+  kindJsonSchema,
+  storesJsonSchema,
+} from '../../definitions/json-schema.ts';
 import type { JsonSchema } from '../../definitions/json-schema.ts';
 import { errorsPage, jobPage, storesPage } from '../../scripts/reference-pages.ts';
 
@@ -37,7 +43,7 @@ describe('the JSON Schema of job', () => {
   });
 
   it('shows defaults as people write them', () => {
-    const defaults = new Map(keysIn(jobJsonSchema()).map(({ path, key }) => [path, key.default]));
+    const defaults = new Map(keysIn(kindJsonSchema('copy')).map(({ path, key }) => [path, key.default]));
     const paths = [
       '.run.memory',
       '.source.chunkBytes',

@@ -28,12 +28,19 @@ describe('a stores file', () => {
     });
   });
 
+  it('serves jobs to this machine only unless it is told otherwise, and not at all unless it is told to', () => {
+    const served = parseStoresFile('stores: {}\nworker: { http: {} }\n', { file: 'f' });
+    expect(served.config?.worker.httpAddress).toBe('127.0.0.1:9465');
+    expect(parseStoresFile('stores: {}\n', { file: 'f' }).config?.worker).not.toHaveProperty('httpAddress');
+  });
+
   it('reads the settings of Temporal and of the worker', () => {
     const text = `stores: {}
 temporal: { profile: "\${PROFILE:default}", taskQueue: q, address: "localhost:7233", namespace: n }
 worker:
   metrics: { address: 127.0.0.1:9464 }
   health: { address: "[::1]:8080" }
+  http: { address: 0.0.0.0:80 }
   shutdownGraceTime: 2m
   log: { level: debug }
   maxActivities: 4
@@ -43,6 +50,7 @@ worker:
       worker: {
         metricsAddress: '127.0.0.1:9464',
         healthAddress: '[::1]:8080',
+        httpAddress: '0.0.0.0:80',
         shutdownGraceTimeMs: 120_000,
         logLevel: 'debug',
         maxActivities: 4,

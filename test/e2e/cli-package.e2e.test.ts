@@ -31,7 +31,8 @@ beforeAll(async () => {
   await run('tar', ['-xzf', join(folder, archive), '-C', modules]);
   installed = join(modules, 'syncline');
   await rename(join(modules, 'package'), installed);
-});
+  // A whole build, beside other tests.
+}, 300_000);
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

@@ -171,7 +171,7 @@ test('a schedule with seconds runs by the clock, and each run begins where the l
   );
   const bounds = spans.map(({ load }) => load.replace('window:', '').split('/'));
   for (const [index, [from]] of bounds.entries()) if (index > 0) expect(from).toBe(bounds[index - 1]?.[1]);
-  expect((await desk.syncline(['remove', job.name])).code).toBe(0);
+  expect(await desk.syncline(['remove', job.name])).toMatchObject({ code: 0 });
   await expect(schedule(job).describe()).rejects.toThrow(/not found/);
 });
 

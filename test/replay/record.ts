@@ -12,6 +12,7 @@ import { startTemporal } from '../../worker/local/temporal.ts';
 import { eventually } from '../support/eventually.ts';
 import { FakeBackup } from '../support/fake-backup-activities.ts';
 import { FakeCopy, slicedChunks, wholeChunks } from '../support/fake-copy-activities.ts';
+import { duplicationScenarios } from './duplication-scenarios.ts';
 import { backupJobOf, jobOf, onFailure, Stage, statusWhen } from '../workflows/harness.ts';
 
 /** Answers the execution to record, whose end has been seen. */
@@ -135,6 +136,13 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     return await settled(handle);
   },
 
+  async 'backup-restore-cut'(stage) {
+    await stage.startWorker(new FakeBackup(wholeChunks(3)));
+    const job = backupJobOf({ name: 'offsite-cut' });
+    const backup = { ...job.backup, consistency: 'cut', maxLogBytes: 1e9 } as const;
+    return await settled(await backedUp(stage, { ...job, backup }));
+  },
+
   async 'backup-restore-continued'(stage) {
     await stage.startWorker(new FakeBackup(wholeChunks(60)));
     const job = backupJobOf({ name: 'offsite-continued' });
@@ -168,6 +176,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     fake.release(1);
     return await settled(launcher);
   },
+
+  ...duplicationScenarios,
 };
 
 async function backedUp(

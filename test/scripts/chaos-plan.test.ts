@@ -1,12 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { backupPlanOf, jobOptionsOf } from '../../scripts/chaos/backup-plan.ts';
+import { describeLinkFault } from '../../scripts/chaos/duplication-faults.ts';
+import { duplicationPlanOf } from '../../scripts/chaos/duplication-plan.ts';
 import { readOptions } from '../../scripts/chaos/options.ts';
 import { planOf } from '../../scripts/chaos/plan.ts';
 import { tornParts } from '../../scripts/chaos/torn-reader.ts';
 import { parseJobFiles } from '../../definitions/parse.ts';
 import { faultPoints } from '../../worker/faults.ts';
 import { backupJobText } from '../e2e/lab/backup-rig.ts';
+import { linkJobText } from '../e2e/lab/link-rig.ts';
 import { jobText, rowsBefore } from '../e2e/lab/shape.ts';
 
 describe('the plan of a chaos run', () => {
@@ -65,6 +68,37 @@ describe('the plan of a chaos run over backups', () => {
     expect(new Set(rounds.flatMap(({ faults }) => faults.map(({ kind }) => kind))).size).toBe(5);
     expect(new Set(rounds.flatMap(({ changes }) => changes.map(({ kind }) => kind))).size).toBe(4);
     expect(rounds.some(({ flip }) => flip !== null)).toBe(true);
+  });
+});
+
+describe('the plan of a chaos run over a live copy', () => {
+  const plans = Array.from({ length: 200 }, (_, seed) => duplicationPlanOf(seed));
+  const faults = plans.flatMap(({ early, late }) => [...early, ...late]);
+
+  it('is the same for the same seed, and another for another', () => {
+    expect(duplicationPlanOf(7)).toEqual(duplicationPlanOf(7));
+    expect(duplicationPlanOf(7)).not.toEqual(duplicationPlanOf(8));
+  });
+
+  it('is always a valid job with valid faults, before and after it is consistent', () => {
+    for (const { job, early, late, firstWorkerFault } of plans) {
+      const text = linkJobText('x', job);
+      expect(parseJobFiles([{ file: 'x.yaml', text }]).diagnostics).toEqual([]);
+      expect(() => faultPoints(firstWorkerFault)).not.toThrow();
+      expect(Math.min(early.length, late.length)).toBeGreaterThan(0);
+    }
+    for (const fault of faults) {
+      if (fault.kind === 'killWorker') expect(() => faultPoints(fault.nextWorkerFault)).not.toThrow();
+      expect(describeLinkFault(fault)).not.toBe('');
+    }
+  });
+
+  it('comes from all kinds of faults and versions, with one lane and with more', () => {
+    expect(new Set(faults.map(({ kind }) => kind)).size).toBe(9);
+    const versions = plans.map(({ sourceVersion, targetVersion }) => `${sourceVersion} ${targetVersion}`);
+    expect(new Set(versions).size).toBe(4);
+    expect(new Set(plans.map(({ job }) => job.lanes)).size).toBeGreaterThan(1);
+    expect(new Set(plans.map(({ job }) => job.tables)).size).toBe(2);
   });
 });
 

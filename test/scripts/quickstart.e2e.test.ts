@@ -97,6 +97,29 @@ describe('the quickstart', () => {
     expect(leftFiles()).toEqual([]);
   }, 300_000);
 
+  it('follows the example while rows change and a partition joins, and finds both sides equal', async () => {
+    const code = await end(start('duplication', '--exit', '--json'));
+    const last = output.trimEnd().split('\n').at(-1) ?? '';
+    expect({ code, output: code === 0 ? '' : output }).toEqual({ code: 0, output: '' });
+    const result = JSON.parse(last) as {
+      sourceRows: number;
+      written: Record<'inserted' | 'updated' | 'deleted', number>;
+    };
+    const { inserted, updated, deleted } = result.written;
+    expect(result).toEqual({
+      ok: true,
+      sourceRows: 1_210_000 + inserted - deleted,
+      targetRows: result.sourceRows,
+      digestEqual: true,
+      uiUrl: expect.stringMatching(/^http:.*workflows\/duplication%2Ftrades-live/) as unknown,
+      written: expect.objectContaining({ transactions: expect.any(Number) as number }) as unknown,
+    });
+    expect(Math.min(inserted, updated, deleted)).toBeGreaterThan(0);
+    expect(output).toContain('public.trades_20230123');
+    await eventually(() => leftProcesses().length === 0, { waitingFor: 'the end of everything it started' });
+    expect(leftFiles()).toEqual([]);
+  }, 420_000);
+
   it('leaves no server behind when it is killed', async () => {
     const child = start('--exit');
     const ended = end(child);

@@ -32,6 +32,7 @@ import type { BackupCatalog } from '../../stores/spi/artifact.ts';
 import { requireCapability, type StoreProvider } from '../../stores/spi/store.ts';
 import { Redaction } from '../../worker/redaction.ts';
 import { createStoreProvider } from '../../worker/stores.ts';
+import { noMetrics } from '../../worker/metrics.ts';
 import type { TestDatabase } from './postgres.ts';
 
 type AllActivities = CopyActivities & BackupRestoreActivities;
@@ -123,7 +124,7 @@ export async function openBackupLab(
   const activities = createActivities({
     stores,
     log: { info: nothing, warn: nothing },
-    metrics: { rowsCopied: nothing, bytesCopied: nothing, unitLoaded: nothing, unitFailed: nothing },
+    metrics: noMetrics,
     fault: { reach: options.fault ?? (() => Promise.resolve()) },
   });
   const lab: BackupLab = {

@@ -1,6 +1,7 @@
 import { ApplicationFailure, cancellationSignal, heartbeat } from '@temporalio/activity';
 import type {
   BackupRestoreActivities,
+  CutBackup,
   FinishedStage,
   FinishStageInput,
   MoveWatermarkInput,
@@ -28,6 +29,7 @@ export class FakeBackup {
   readonly removed: BackupStage[] = [];
   watermark: string | null = null;
   snapshot: 'none' | 'held' | 'lost' | 'released' = 'none';
+  log: 'none' | 'kept' | 'lost' | 'dropped' = 'none';
   private waiting: number;
 
   constructor(plan: VirtualPlan, { waiting = 1 }: FakeBackupOptions = {}) {
@@ -50,6 +52,12 @@ export class FakeBackup {
     },
     transferObjects: (input) => this.stages.transfer.activities.loadUnits(input),
     holdSnapshot: () => this.hold(),
+    keepLog: () => this.keep(),
+    cutBackup: async () => await this.cut(),
+    dropLog: () => {
+      this.log = 'dropped';
+      return Promise.resolve();
+    },
     moveWatermark: (input) => this.move(input),
     removeStage: ({ stage }) => {
       this.removed.push(stage);
@@ -124,6 +132,29 @@ export class FakeBackup {
         throw signal.reason as Error;
       }
     }
+  }
+
+  /** Ends the log as a server would that dropped the slot. */
+  loseLog(): void {
+    this.log = 'lost';
+  }
+
+  private async keep(): Promise<void> {
+    this.calls.push('keep log');
+    this.log = 'kept';
+    const signal = cancellationSignal();
+    for (;;) {
+      heartbeat({ step: 'holding' });
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      if (this.log === ('lost' as string))
+        throw ApplicationFailure.nonRetryable('The slot is gone.', 'log.slotLost');
+      if (signal.aborted) throw signal.reason as Error;
+    }
+  }
+
+  private cut(): Promise<CutBackup> {
+    this.calls.push('cut');
+    return Promise.resolve({ changed: 1, again: 0 });
   }
 
   private isLost(): boolean {

@@ -20,6 +20,7 @@ import { SynclineError } from '../../definitions/errors.ts';
 import { noTotals } from '../../planning/progress.ts';
 import { postgresModule } from '../../stores/postgres/module.ts';
 import type { Store } from '../../stores/spi/store.ts';
+import { noMetrics } from '../../worker/metrics.ts';
 import type { TestDatabase } from './postgres.ts';
 
 /** Two open stores, `source` and `target`, and the activities over them, without any Temporal server. */
@@ -88,7 +89,7 @@ export function openStage(
       closeAll: nothing as () => Promise<void>,
     },
     log: { info: nothing, warn: nothing },
-    metrics: { rowsCopied: nothing, bytesCopied: nothing, unitLoaded: nothing, unitFailed: nothing },
+    metrics: noMetrics,
     fault: { reach: options.fault ?? (() => Promise.resolve()) },
   });
   const stage: LoadStage = {

@@ -7,6 +7,9 @@ import { bundleWorkflowCode } from '@temporalio/worker';
 import { startGuardian } from '../../worker/local/guardian.ts';
 import { startPostgres, type PostgresServer } from '../../worker/local/postgres.ts';
 import { startTemporal, type TemporalServer } from '../../worker/local/temporal.ts';
+import { buildInto } from './build.ts';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * The servers that all projects of one test run share. Each part starts when the first project asks for it.
@@ -48,7 +51,7 @@ export class SharedServers {
   bundle(): Promise<string> {
     return this.once('bundle', async () => {
       const { code } = await bundleWorkflowCode({
-        workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
+        workflowsPath: join(repository, 'workflows', 'index.ts'),
         logger: quiet,
       });
       const folder = await mkdtemp(join(tmpdir(), 'syncline-bundle-'));
@@ -59,6 +62,19 @@ export class SharedServers {
       });
       await writeFile(join(folder, 'workflows.js'), code);
       return join(folder, 'workflows.js');
+    });
+  }
+
+  /** The command line as it is built, for processes: its path. */
+  command(): Promise<string> {
+    return this.once('command', async () => {
+      const place = join(repository, '.cache', 'test-build', String(process.pid));
+      const guardian = startGuardian({ signal: 'TERM', directories: [place] });
+      this.ends.push(async () => {
+        await rm(place, { recursive: true, force: true });
+        guardian.dismiss();
+      });
+      return await buildInto(place, await this.bundle());
     });
   }
 

@@ -182,6 +182,8 @@ class PrivateSshd implements Sshd {
       // The directory is in /tmp, which belongs to everybody.
       'StrictModes no',
       'UsePAM no',
+      // Or a bash would take itself for somebody's login and run their ~/.bashrc, which may wait for a lock for a minute.
+      'SetEnv SHLVL=1',
       'PasswordAuthentication yes',
       'KbdInteractiveAuthentication no',
       'PermitRootLogin yes',

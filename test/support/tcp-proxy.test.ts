@@ -75,4 +75,33 @@ describe('the network of the tests', () => {
     expect((await failure)[0].code).toBe('ECONNRESET');
     expect(received).toBe('12345');
   });
+
+  it('breaks off in the middle of what is sent, and lets new connections through', async () => {
+    const closed = once(client, 'close');
+    proxy.breakOff(7, 'down');
+    client.write('12345');
+    await eventually(() => received === '12345');
+    client.write('67890x');
+    await closed;
+    expect(received).toBe('1234567');
+    client = await open();
+    client.write('again');
+    await eventually(() => received === '1234567again');
+  });
+
+  it('brings what is sent but no answer while it swallows answers', async () => {
+    let arrived = '';
+    echo.on('connection', (socket) => socket.on('data', (data) => (arrived += data.toString())));
+    client.destroy();
+    client = await open();
+    proxy.swallowAnswers();
+    client.write('hello');
+    await eventually(() => arrived === 'hello');
+    proxy.reset();
+    proxy.heal();
+    client = await open();
+    client.write('again');
+    await eventually(() => received !== '');
+    expect([arrived, received]).toEqual(['helloagain', 'again']);
+  });
 });

@@ -27,6 +27,10 @@ export interface TcpProxy {
   delay(ms: number): void;
   /** Resets all connections after so many more bytes, in the direction of the client (`down`) or the server (`up`). */
   resetAfter(bytes: number, direction: 'up' | 'down'): void;
+  /** Like resetAfter, but connections end with a FIN, and not before the last of these bytes has arrived: in the middle of a message. */
+  breakOff(bytes: number, direction: 'up' | 'down'): void;
+  /** What clients send arrives, what servers answer does not. Broken for good: to be followed by reset() before heal(). */
+  swallowAnswers(): void;
   /** All is well again: what was held back by pause() flows on. */
   heal(): void;
   close(): Promise<void>;
@@ -60,7 +64,8 @@ class ControlledProxy implements TcpProxy {
   private paused = false;
   private refusing = false;
   private delayMs = 0;
-  private limit: { direction: 'up' | 'down'; bytes: number } | null = null;
+  private limit: { direction: 'up' | 'down'; bytes: number; partly: boolean } | null = null;
+  private swallowing = false;
 
   constructor(target: TcpProxyTarget) {
     this.target = target;
@@ -95,6 +100,10 @@ class ControlledProxy implements TcpProxy {
 
   cut(): void {
     this.refusing = true;
+    this.endAll();
+  }
+
+  private endAll(): void {
     for (const { client, server } of this.pairs) {
       client.end();
       server.end();
@@ -115,7 +124,15 @@ class ControlledProxy implements TcpProxy {
   }
 
   resetAfter(bytes: number, direction: 'up' | 'down'): void {
-    this.limit = { bytes, direction };
+    this.limit = { bytes, direction, partly: false };
+  }
+
+  breakOff(bytes: number, direction: 'up' | 'down'): void {
+    this.limit = { bytes, direction, partly: true };
+  }
+
+  swallowAnswers(): void {
+    this.swallowing = true;
   }
 
   heal(): void {
@@ -123,6 +140,7 @@ class ControlledProxy implements TcpProxy {
     this.refusing = false;
     this.delayMs = 0;
     this.limit = null;
+    this.swallowing = false;
     for (const { client, server } of this.pairs) {
       client.resume();
       server.resume();
@@ -173,17 +191,38 @@ class ControlledProxy implements TcpProxy {
 
   private async forward(data: Buffer, to: Socket, direction: 'up' | 'down'): Promise<void> {
     if (this.delayMs > 0) await delay(this.delayMs);
+    if (this.swallowing && direction === 'down') return;
     if (this.limit?.direction === direction) {
       this.limit.bytes -= data.length;
       if (this.limit.bytes < 0) {
-        this.limit = null;
-        this.reset();
+        this.breakNow(data.subarray(0, this.limit.bytes), to);
         return;
       }
     }
     if (direction === 'up') this.bytesUp += data.length;
     else this.bytesDown += data.length;
     if (to.destroyed) return;
-    if (!to.write(data)) await new Promise((resolve) => to.once('drain', resolve).once('close', resolve));
+    if (!to.write(data)) await drained(to);
   }
+
+  private breakNow(last: Buffer, to: Socket): void {
+    const partly = this.limit?.partly === true;
+    this.limit = null;
+    if (!partly) {
+      this.reset();
+      return;
+    }
+    if (!to.destroyed) to.write(last);
+    this.endAll();
+  }
+}
+
+async function drained(socket: Socket): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.on('drain', done).on('close', done);
+  });
 }

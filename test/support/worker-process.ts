@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { startGuardian } from '../../worker/local/guardian.ts';
 import { onlyTemporal } from '../../worker/local/temporal-environment.ts';
 import { waitForWorker } from '../../worker/local/worker-ready.ts';
+import { commandLine } from './command.ts';
 
 /** An entry under `stores:`, `kind` among them. */
 export type StoreSettings = Readonly<Record<string, unknown>>;
@@ -46,7 +47,7 @@ export async function startWorkerProcess(options: WorkerProcessOptions): Promise
   const guardian = startGuardian({ signal: 'KILL', directories: [folder] });
   const config = join(folder, 'syncline.yaml');
   await writeFile(config, configText(options), { mode: 0o600 });
-  const args = ['--import', 'tsx', 'cli/main.ts', 'worker', '--config', config, ...(options.args ?? [])];
+  const args = commandLine('worker', '--config', config, ...(options.args ?? []));
   const child = spawn(process.execPath, args, {
     cwd: repository,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -168,6 +168,53 @@ describe('one snapshot for the whole backup', () => {
   });
 });
 
+describe('a log that brings the whole backup to one instant', () => {
+  const job = (more: Partial<ResolvedBackupRestoreJob> = {}): ResolvedBackupRestoreJob => {
+    const { backup, ...rest } = jobOf(more);
+    return { ...rest, backup: { ...backup, consistency: 'cut', maxLogBytes: 1e9 } };
+  };
+
+  it('is kept from before the first chunk until all are cut, and dropped before the next stage', async () => {
+    const fake = new FakeBackup(wholeChunks(3));
+    fake.stages.transfer.hold(1);
+    await stage.startWorker(fake);
+    const handle = await start(job());
+    await eventually(() => fake.stages.transfer.isReached(1));
+    expect(fake.log).toBe('dropped');
+    expect([...fake.calls.slice(0, 2)].sort()).toEqual(['keep log', 'prepare backup']);
+    expect(fake.calls.slice(2)).toEqual(['cut', 'finish backup', 'prepare transfer']);
+    fake.stages.transfer.release(1);
+    expect((await handle.result()).state).toBe('done');
+  });
+
+  it('ends the job with the reason when it is lost, and leaves nothing at the source', async () => {
+    const fake = new FakeBackup(wholeChunks(3));
+    fake.stages.backup.hold(2);
+    await stage.startWorker(fake);
+    const handle = await start(job());
+    await eventually(() => fake.stages.backup.isReached(2));
+    fake.loseLog();
+    expect(await failureTypeOf(handle)).toBe('log.slotLost');
+    expect(fake.calls).not.toContain('cut');
+    expect(fake.log).toBe('dropped');
+  });
+
+  it('goes on over many runs, and is begun anew by retry', async () => {
+    const fake = new FakeBackup(wholeChunks(450));
+    await stage.startWorker(fake);
+    const handle = await start(job({ stages: ['backup'], run: { ...jobOf().run, parallel: 300 } }));
+    const { runId } = await handle.describe();
+    expect((await handle.result()).state).toBe('done');
+    const last = await stage.client.workflow.getHandle(handle.workflowId).describe();
+    expect(last.runId).not.toBe(runId);
+    expect(fake.calls.filter((call) => call === 'cut')).toHaveLength(1);
+    expect(fake.calls.filter((call) => call === 'keep log').length).toBeGreaterThan(1);
+    await (await start(job({ stages: ['backup'] }), { intent: 'retry' })).result();
+    expect(fake.calls.filter((call) => call === 'prepare backup')).toHaveLength(2);
+    expect(fake.log).toBe('dropped');
+  });
+});
+
 describe('a backup-restore under control', () => {
   it('is taken up by retry in the stage where it stopped', async () => {
     const fake = new FakeBackup(wholeChunks(4));

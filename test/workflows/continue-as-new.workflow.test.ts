@@ -82,7 +82,7 @@ describe('a long copy', () => {
     await eventually(async () => (await handle.describe()).runId !== runId);
     expect((await handle.query(statusQuery)).state).toBe('paused');
     fake.release(120);
-    await handle.executeUpdate(resumeUpdate);
+    await handle.executeUpdate(resumeUpdate, { args: [{}] });
     expect((await handle.result()).chunks.done).toBe(200);
     expect(fake.repeats).toBe(0);
   });

@@ -42,7 +42,7 @@ describe('pause', () => {
       chunks: { done: 9, inFlight: 0 },
     });
     fake.release(3);
-    await handle.executeUpdate(resumeUpdate);
+    await handle.executeUpdate(resumeUpdate, { args: [{}] });
     expect((await handle.result()).chunks.done).toBe(10);
     expect(fake.repeats).toBe(0);
   });
@@ -56,7 +56,7 @@ describe('pause', () => {
     await handle.executeUpdate(pauseUpdate, { args: [{}] });
     expect((await handle.query(statusQuery)).state).toBe('paused');
     fake.release('prepareCopy');
-    await handle.executeUpdate(resumeUpdate);
+    await handle.executeUpdate(resumeUpdate, { args: [{}] });
     expect((await handle.result()).chunks.done).toBe(3);
   });
 
@@ -65,7 +65,7 @@ describe('pause', () => {
     fake.hold(1);
     await stage.startWorker(fake);
     const handle = await stage.start(jobOf());
-    await expect(handle.executeUpdate(resumeUpdate)).rejects.toMatchObject({
+    await expect(handle.executeUpdate(resumeUpdate, { args: [{}] })).rejects.toMatchObject({
       cause: { type: 'job.refused' },
     });
     fake.release(1);
@@ -84,7 +84,7 @@ describe('stop', () => {
     expect(status).toMatchObject({ phase: 'stopped', needsAttention: true, reasonCode: 'store.lockTimeout' });
     expect(fake.calls.filter((call) => call === 'load public.t_00002')).toHaveLength(4);
     fake.cure(2);
-    await handle.executeUpdate(resumeUpdate);
+    await handle.executeUpdate(resumeUpdate, { args: [{}] });
     expect((await handle.result()).chunks).toEqual({ total: 6, done: 6, skipped: 0 });
   });
 
@@ -108,7 +108,7 @@ describe('stop', () => {
     await stage.startWorker(fake);
     const handle = await stage.start(jobOf({ onFailure: onFailure('stop') }));
     await statusWhen(handle, isStopped);
-    await handle.executeUpdate(removeUpdate);
+    await handle.executeUpdate(removeUpdate, { args: [{}] });
     expect((await handle.result()).state).toBe('removed');
     expect(fake.removed).toBe(true);
   });
@@ -174,7 +174,7 @@ describe('remove', () => {
     await stage.startWorker(fake);
     const handle = await stage.start(jobOf());
     await eventually(() => fake.isReached('prepareCopy'));
-    await handle.executeUpdate(removeUpdate);
+    await handle.executeUpdate(removeUpdate, { args: [{}] });
     expect((await handle.result()).state).toBe('removed');
     expect(fake.calls).toEqual(['prepareCopy', 'removeCopy']);
   });
@@ -187,7 +187,7 @@ describe('remove', () => {
     const handle = await stage.start(jobOf());
     await eventually(() => fake.isReached(4));
     await handle.executeUpdate(pauseUpdate, { args: [{}] });
-    await handle.executeUpdate(removeUpdate);
+    await handle.executeUpdate(removeUpdate, { args: [{}] });
     expect(await handle.result()).toMatchObject({ state: 'removed' });
     expect((await handle.query(statusQuery)).state).toBe('removed');
   });

@@ -10,14 +10,22 @@ import {
 } from '@temporalio/worker';
 import { SearchAttributeType, type SearchAttributePair, defineSearchAttributeKey } from '@temporalio/common';
 import type { CopyInput } from '../../definitions/contracts/copy.ts';
-import type { ResolvedBackupRestoreJob, ResolvedCopyJob } from '../../definitions/contracts/job.ts';
+import type { DuplicationInput, LinkStatus } from '../../definitions/contracts/duplication.ts';
+import type {
+  ResolvedBackupRestoreJob,
+  ResolvedCopyJob,
+  ResolvedDuplicationJob,
+  ResolvedJob,
+} from '../../definitions/contracts/job.ts';
 import { searchAttributes, workflowIdOf } from '../../definitions/contracts/names.ts';
 import type { JobStatus } from '../../definitions/contracts/status.ts';
 import type { copy } from '../../workflows/copy.ts';
+import type { duplication } from '../../workflows/duplication.ts';
 import { statusQuery } from '../../workflows/messages.ts';
 import { eventually, type EventuallyOptions } from '../support/eventually.ts';
 import type { FakeBackup } from '../support/fake-backup-activities.ts';
 import type { FakeCopy } from '../support/fake-copy-activities.ts';
+import type { FakeDuplication } from '../support/fake-duplication-activities.ts';
 
 // Failures are asked for by the dozen here; the SDK would print each of them.
 Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -59,6 +67,27 @@ export function backupJobOf(overrides: Partial<ResolvedBackupRestoreJob> = {}): 
   };
 }
 
+/** One link to `dr`, with quick back-off; or one to each of these targets. */
+export function duplicationJobOf(
+  overrides: Partial<ResolvedDuplicationJob> = {},
+  targets: readonly string[] = ['dr'],
+): ResolvedDuplicationJob {
+  return {
+    kind: 'duplication',
+    name: `job-${randomUUID()}`,
+    onFailure: { mode: 'slow', attempts: 30, backoffInitialMs: 10, backoffMaxMs: 50 },
+    source: { store: 'prod', tables: [{ pattern: 'public.*', chunks: '%', chunkBytes: 1e9 }] },
+    targets: targets.map((store) => ({ store })),
+    load: { checkpoint: true, createTables: true, parallel: 4, memoryBytes: 64e6, verify: 'count' },
+    log: {
+      ...{ batchChanges: 50_000, batchBytes: 16e6, batchEveryMs: 500, lanes: 1 },
+      ...{ laggingAfterMs: 10_000, durability: 'sync', keyless: 'refuse' },
+    },
+    retention: { maxLogBytes: 50e9, onExceed: 'stop' },
+    ...overrides,
+  };
+}
+
 export function onFailure(mode: 'slow' | 'skip' | 'stop', attempts = 3): ResolvedCopyJob['onFailure'] {
   return { mode, attempts, backoffInitialMs: 10, backoffMaxMs: 50 };
 }
@@ -86,7 +115,7 @@ export class Stage {
   }
 
   async startWorker(
-    fake: Pick<FakeCopy | FakeBackup, 'activities'>,
+    fake: Pick<FakeCopy | FakeBackup | FakeDuplication, 'activities'>,
     options: Partial<WorkerOptions> = {},
   ): Promise<Worker> {
     const worker = await Worker.create({
@@ -122,6 +151,18 @@ export class Stage {
     });
   }
 
+  async duplicate(
+    job: ResolvedDuplicationJob,
+    more: Partial<DuplicationInput> = {},
+  ): Promise<WorkflowHandle<typeof duplication>> {
+    return await this.client.workflow.start<typeof duplication>('duplication', {
+      workflowId: workflowIdOf('duplication', job.name),
+      taskQueue: this.taskQueue,
+      args: [{ job, definitionHash: 'test', intent: 'run', ...more }],
+      typedSearchAttributes: attributesOf(job),
+    });
+  }
+
   /** Ends what a failed test left running, so that the workers can end. */
   async close(): Promise<void> {
     await Promise.all([...this.workers.keys()].map((worker) => this.stopWorker(worker)));
@@ -131,10 +172,10 @@ export class Stage {
 
 export const stateKey = defineSearchAttributeKey(searchAttributes.state, SearchAttributeType.KEYWORD);
 
-export function attributesOf(job: ResolvedCopyJob): SearchAttributePair[] {
+export function attributesOf(job: Pick<ResolvedJob, 'name' | 'kind'>): SearchAttributePair[] {
   return [
     { key: defineSearchAttributeKey(searchAttributes.job, SearchAttributeType.KEYWORD), value: job.name },
-    { key: defineSearchAttributeKey(searchAttributes.kind, SearchAttributeType.KEYWORD), value: 'copy' },
+    { key: defineSearchAttributeKey(searchAttributes.kind, SearchAttributeType.KEYWORD), value: job.kind },
     { key: stateKey, value: 'running' },
     { key: defineSearchAttributeKey(searchAttributes.phase, SearchAttributeType.KEYWORD), value: 'init' },
     {
@@ -157,6 +198,10 @@ export async function statusWhen(
     },
     typeof waitingFor === 'object' ? waitingFor : { waitingFor: waitingFor ?? wanted.toString() },
   );
+}
+
+export function linkOf(status: JobStatus, target: string): LinkStatus | undefined {
+  return status.links?.find((link) => link.target === target);
 }
 
 /** Type of the failure that a workflow ended with. */

@@ -3,7 +3,7 @@ import type { BackupCatalog, BackupSummary, StoredObject } from '../../spi/artif
 import type { Artifact } from '../artifact.ts';
 import { expectBackupId, manifestKey } from '../objects/layout.ts';
 import { mapEach, type Place } from '../objects/place.ts';
-import type { Entry } from './entry.ts';
+import type { StoredRef } from '../objects/sealed.ts';
 import { readManifest, summaryOf } from './manifest.ts';
 import { prune } from './prune.ts';
 
@@ -50,27 +50,35 @@ async function look(place: Place, backup: string): Promise<BackupSummary | Broke
   }
 }
 
+type Stored = Pick<StoredRef, 'key' | 'storedBytes' | 'sha256'>;
+
 interface Span {
   readonly after: number;
   readonly limit: number;
 }
 
-/** The rows in the order of their units, then the pages, then the schema. */
+/** The rows in the order of their units, then what changed of them, two objects each, then the pages, then the schema. */
 async function objects(artifact: Artifact, backup: string, { after, limit }: Span): Promise<StoredObject[]> {
   const published = await artifact.published(backup);
   const { manifest, entryCount } = published;
   const found: StoredObject[] = [];
   let ordinal = after;
-  for await (const entry of published.entries(after, Math.max(0, Math.min(limit, entryCount - after))))
-    found.push(objectOf(entry, (ordinal += 1)));
+  const add = ({ key, storedBytes, sha256 }: Stored, chunk: string | null): void => {
+    found.push({ ordinal: (ordinal += 1), key, bytes: storedBytes, sha256, chunk });
+  };
+  for await (const { chunk, held } of published.entries(
+    after,
+    Math.max(0, Math.min(limit, entryCount - after)),
+  ))
+    add(held.object, chunk);
+  const changed = await published.changedEntries();
+  while (found.length < limit && ordinal < entryCount + 2 * changed.length) {
+    const at = ordinal - entryCount;
+    for await (const { chunk, held } of published.entries(changed[at >> 1] ?? 0, 1))
+      if (held.changes !== undefined) add(at % 2 === 0 ? held.changes.keys : held.changes.rows, chunk);
+  }
   const own = [...manifest.pages, manifest.schema];
-  const from = Math.max(0, after - entryCount);
-  for (const { key, storedBytes, sha256 } of own.slice(from, from + limit - found.length))
-    found.push({ ordinal: (ordinal += 1), key, bytes: storedBytes, sha256, chunk: null });
+  const from = Math.max(0, after - entryCount - 2 * changed.length);
+  for (const object of own.slice(from, from + limit - found.length)) add(object, null);
   return found;
-}
-
-function objectOf({ chunk, held }: Entry, ordinal: number): StoredObject {
-  const { key, storedBytes, sha256 } = held.object;
-  return { ordinal, key, bytes: storedBytes, sha256, chunk };
 }

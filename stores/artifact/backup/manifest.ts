@@ -6,17 +6,21 @@ import { keyIdOf, sealOf } from '../codec/keys.ts';
 import { backupFolder, isBackupId, manifestKey } from '../objects/layout.ts';
 import { parseJson, type Place } from '../objects/place.ts';
 import { compressionShape, countShape, keyIdShape, storedRefShape } from '../objects/sealed.ts';
-import { markShape, windowShape } from './shapes.ts';
+import { consistencyShape, markShape, windowShape } from './shapes.ts';
 
-/** docs/artifact-format.md describes it field by field. A reader takes its own format and older ones, never newer ones. */
-export const manifestFormat = 1;
+/**
+ * docs/artifact-format.md describes it field by field. A reader takes its own format and older ones, never newer ones; what an
+ * older reader can take is written in its format.
+ */
+export const manifestFormat = 2;
+const formats = [1, manifestFormat] as const;
 
 const shortText = z.string().max(1_000);
 
 const pageShape = storedRefShape.extend({ entries: countShape });
 
 export const manifestShape = z.strictObject({
-  format: z.literal(manifestFormat),
+  format: z.literal(formats),
   job: shortText,
   backup: z.string().refine(isBackupId),
   /** Identity of the load and first run id of the workflow that made it. */
@@ -25,8 +29,8 @@ export const manifestShape = z.strictObject({
   scope: z.enum(['full', 'window']),
   createdAt: z.iso.datetime(),
   scheduledTime: z.iso.datetime({ offset: true }),
-  consistency: z.enum(['chunk', 'snapshot']),
-  /** The one snapshot of `consistency: snapshot`. */
+  consistency: consistencyShape,
+  /** The one instant of `consistency: snapshot` and `cut`. */
   snapshot: markShape.nullable(),
   source: z.strictObject({ store: shortText, dialects: z.array(shortText) }),
   compression: compressionShape,
@@ -47,11 +51,18 @@ export const manifestShape = z.strictObject({
   }),
   pages: z.array(pageShape).max(100_000),
   schema: storedRefShape,
+  /** Units with changes beside them; only in format 2. */
+  changedUnits: countShape.exactOptional(),
   seal: z.string().regex(/^[0-9a-f]{64}$/),
 });
 
 export type Manifest = z.output<typeof manifestShape>;
 export type PageRef = Manifest['pages'][number];
+
+/** What can be read by whoever knows format 1 alone is written in it. */
+export function formatOf(consistency: Manifest['consistency']): Manifest['format'] {
+  return consistency === 'cut' ? 2 : 1;
+}
 
 /** With the seal over everything else. */
 export function sealManifest(content: Omit<Manifest, 'seal'>, key: Buffer | null): Manifest {

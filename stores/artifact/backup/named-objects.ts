@@ -1,4 +1,5 @@
 import type { Artifact } from '../artifact.ts';
+import { objectsOf } from './entry.ts';
 import { PublishedBackup } from './published-backup.ts';
 
 /**
@@ -13,7 +14,8 @@ export async function namedObjects(
   for (const backup of backups) {
     const published = await PublishedBackup.open(place, backup);
     await published.verify();
-    for await (const entry of published.entries(0, published.entryCount)) named.add(entry.held.object.key);
+    for await (const entry of published.entries(0, published.entryCount))
+      for (const { key } of objectsOf(entry)) named.add(key);
   }
   return named;
 }

@@ -1,3 +1,4 @@
+import { inGroups } from '../../../planning/in-groups.ts';
 import { backupsToPrune } from '../../../planning/keep.ts';
 import type { KeepRule } from '../../spi/artifact.ts';
 import type { Artifact } from '../artifact.ts';
@@ -13,7 +14,7 @@ import {
   workPrefix,
   writerOf,
 } from '../objects/layout.ts';
-import { inGroups, mapEach } from '../objects/place.ts';
+import { mapEach } from '../objects/place.ts';
 import { readManifest } from './manifest.ts';
 import { namedObjects } from './named-objects.ts';
 

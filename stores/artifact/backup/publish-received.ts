@@ -1,11 +1,13 @@
 import type { Readable } from 'node:stream';
 import { SynclineError } from '../../../definitions/errors.ts';
+import { inGroups } from '../../../planning/in-groups.ts';
 import type { BackupSummary } from '../../spi/artifact.ts';
 import type { Artifact } from '../artifact.ts';
 import { readReceipt, type ReceiptContent } from '../load/receipts.ts';
 import { manifestKey } from '../objects/layout.ts';
-import { collect, inGroups, mapEach } from '../objects/place.ts';
+import { collect, mapEach } from '../objects/place.ts';
 import { endLoad } from './end-load.ts';
+import { objectsOf } from './entry.ts';
 import { type Manifest, parseManifest, summaryOf } from './manifest.ts';
 import { PublishedBackup } from './published-backup.ts';
 import { SeenObjects, unitsDone } from './units-done.ts';
@@ -29,7 +31,8 @@ export async function publishReceived(
   await expectReceipts(artifact, manifest, seen);
   const published = PublishedBackup.of(place, manifest);
   await published.verify();
-  for await (const entry of published.entries(0, published.entryCount)) seen.expect(place, entry.held.object);
+  for await (const entry of published.entries(0, published.entryCount))
+    for (const object of objectsOf(entry)) seen.expect(place, object);
   await artifact.underWay(backup).expectStillThere();
   await place.writeSmall(manifestKey(backup), content);
   await endLoad(artifact, backup);
@@ -60,7 +63,7 @@ async function expectReceipts(artifact: Artifact, manifest: Manifest, seen: Seen
   }
   const entries = manifest.pages.reduce((sum, page) => sum + page.entries, 0);
   const isWhole =
-    received.size === entries + own.length &&
+    received.size === entries + 2 * (manifest.changedUnits ?? 0) + own.length &&
     own.every(({ key, storedBytes, sha256 }) => {
       const object = received.get(key);
       return object?.storedBytes === storedBytes && object.sha256 === sha256;

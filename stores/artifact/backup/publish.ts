@@ -1,4 +1,5 @@
 import { SynclineError } from '../../../definitions/errors.ts';
+import { inGroups } from '../../../planning/in-groups.ts';
 import type { BackupSummary, NotedSnapshot } from '../../spi/artifact.ts';
 import type { LoadUnit } from '../../spi/chunk-source.ts';
 import { displayName } from '../../spi/tables.ts';
@@ -8,12 +9,13 @@ import { readDeadLetters } from '../load/dead-letters.ts';
 import { readReceipt, type ReceiptContent } from '../load/receipts.ts';
 import { keyIdOf } from '../codec/keys.ts';
 import { backupFolder, manifestKey, newToken, numbered, snapshotKey } from '../objects/layout.ts';
-import { inGroups, mapEach } from '../objects/place.ts';
+import { mapEach } from '../objects/place.ts';
 import { writeLines } from '../objects/sealed.ts';
-import { type Entry } from './entry.ts';
+import { type Entry, objectsOf } from './entry.ts';
+import { expectCut, type UnitsAtCut } from './cut.ts';
 import { endLoad } from './end-load.ts';
 import type { PublishedTable } from './kept-tables.ts';
-import { type Manifest, type PageRef, sealManifest, summaryOf } from './manifest.ts';
+import { formatOf, type Manifest, type PageRef, sealManifest, summaryOf } from './manifest.ts';
 import { notedSnapshotShape } from './noted-snapshot.ts';
 import { type Done, SeenObjects, unitsDone } from './units-done.ts';
 
@@ -36,7 +38,8 @@ export async function publishLoad(artifact: Artifact, backup: string): Promise<B
   const sums = new Sums(backup);
   const pages: PageRef[] = [];
   const seen = await SeenObjects.of(place);
-  for await (const group of inGroups(entriesOf(artifact, underWay, { seen, sums }), pageEntries)) {
+  const instants = begun.consistency === 'cut' ? await expectCut(artifact, backup) : null;
+  for await (const group of inGroups(entriesOf(artifact, underWay, { seen, sums, instants }), pageEntries)) {
     const page = `${backupFolder(backup)}chunks-${numbered(pages.length + 1)}-${token}`;
     pages.push({ ...(await writeLines(place, page, { values: group, coding })), entries: group.length });
   }
@@ -47,7 +50,7 @@ export async function publishLoad(artifact: Artifact, backup: string): Promise<B
   });
   const manifest = sealManifest(
     {
-      format: 1,
+      format: formatOf(begun.consistency),
       job: begun.job,
       backup,
       load: head.ref.load,
@@ -56,7 +59,7 @@ export async function publishLoad(artifact: Artifact, backup: string): Promise<B
       createdAt: new Date().toISOString(),
       scheduledTime: begun.scheduledTime,
       consistency: begun.consistency,
-      snapshot: (await readSnapshot(artifact, backup))?.mark ?? null,
+      snapshot: instants?.mark ?? (await readSnapshot(artifact, backup))?.mark ?? null,
       source: {
         store: begun.sourceStore,
         dialects: [...new Set(tables.map((table) => table.definition.dialect))],
@@ -69,6 +72,7 @@ export async function publishLoad(artifact: Artifact, backup: string): Promise<B
         window: plan.window,
       })),
       ...sums.totals(),
+      ...(sums.changedUnits === 0 ? {} : { changedUnits: sums.changedUnits }),
       skipped: { units: sums.skipped, named: await namedSkips(artifact, backup, sums) },
       pages,
       schema,
@@ -102,12 +106,13 @@ async function writeManifest(
 interface Gathering {
   readonly seen: SeenObjects;
   readonly sums: Sums;
+  readonly instants: UnitsAtCut | null;
 }
 
 async function* entriesOf(
   artifact: Artifact,
   underWay: BackupUnderWay,
-  { seen, sums }: Gathering,
+  { seen, sums, instants }: Gathering,
 ): AsyncGenerator<Entry> {
   const { token } = await underWay.expectHead();
   for await (const group of inGroups(unitsDone(artifact, underWay, seen), 1_000)) {
@@ -118,7 +123,11 @@ async function* entriesOf(
       const content = contents[index] ?? null;
       if (content === null) sums.skip();
       else {
-        const entry = entryOf(done, { content, token });
+        const atCut = instants?.held.get(done.unit.ordinal);
+        const entry = entryOf(done, {
+          content: atCut === undefined ? content : { ...content, held: atCut },
+          token,
+        });
         await expectObject(artifact, done, { entry, seen });
         sums.add(entry, done.unit);
         yield entry;
@@ -141,7 +150,7 @@ async function expectObject(
   const { object } = entry.held;
   if (!seen.has(object) && receipt !== null && (await place.stat(object.key))?.bytes !== object.storedBytes)
     await place.remove([receipt.key]);
-  seen.expect(place, object);
+  for (const one of objectsOf(entry)) seen.expect(place, one);
 }
 
 interface HeldUnit {
@@ -165,6 +174,7 @@ function entryOf({ unit, slices }: Done, { content, token }: HeldUnit): Entry {
 /** What the entries add up to, and how they share out among the tables. */
 class Sums {
   skipped = 0;
+  changedUnits = 0;
   readonly perTable = new Map<number, number>();
   private readonly backup: string;
   private readonly sums = { units: 0, chunks: 0, rows: 0, bytes: 0, storedBytes: 0 };
@@ -182,6 +192,11 @@ class Sums {
     this.lastChunk = unit.firstOfChunk;
     sums.rows += held.rows;
     sums.bytes += held.bytes;
+    const { changes } = held;
+    if (changes !== undefined) {
+      this.changedUnits += 1;
+      sums.storedBytes += changes.keys.storedBytes + changes.rows.storedBytes;
+    }
     if (held.from === this.backup) sums.storedBytes += held.object.storedBytes;
     else {
       referred.referredUnits += 1;

@@ -2,7 +2,7 @@ import { SynclineError } from '../../../definitions/errors.ts';
 import { displayName, type TableName } from '../../spi/tables.ts';
 import type { Place } from '../objects/place.ts';
 import { readLines, refOf } from '../objects/sealed.ts';
-import { type Entry, entryShape, expectSafeEntry } from './entry.ts';
+import { type Entry, entryShape, expectSafeEntry, objectsOf } from './entry.ts';
 import { type PublishedTable, publishedTableShape } from './kept-tables.ts';
 import { type Manifest, readManifest } from './manifest.ts';
 
@@ -26,6 +26,7 @@ export class PublishedBackup {
   private readonly pages = new Map<number, Promise<readonly Entry[]>>();
   private kept: Promise<readonly PublishedTable[]> | null = null;
   private chunks: Promise<ReadonlyMap<string, ChunkPlace>> | null = null;
+  private changed: Promise<readonly number[]> | null = null;
 
   private constructor(place: Place, manifest: Manifest) {
     this.place = place;
@@ -92,6 +93,23 @@ export class PublishedBackup {
   async verify(): Promise<void> {
     await this.chunkPlaces();
     await this.tables();
+  }
+
+  /** Numbers of the entries with changes beside them, in order. */
+  async changedEntries(): Promise<readonly number[]> {
+    if ((this.manifest.changedUnits ?? 0) === 0) return [];
+    this.changed ??= this.forgetful(this.readChanged(), () => (this.changed = null));
+    return await this.changed;
+  }
+
+  private async readChanged(): Promise<readonly number[]> {
+    const changed: number[] = [];
+    let index = 0;
+    for await (const { held } of this.entries(0, this.entryCount)) {
+      if (held.changes !== undefined) changed.push(index);
+      index += 1;
+    }
+    return changed;
   }
 
   private chunkPlaces(): Promise<ReadonlyMap<string, ChunkPlace>> {
@@ -177,6 +195,8 @@ export class PublishedBackup {
 class EntrySums {
   private readonly manifest: Manifest;
   private units = 0;
+  private objects = 0;
+  private changed = 0;
   private rows = 0;
   private bytes = 0;
   private storedBytes = 0;
@@ -193,23 +213,30 @@ class EntrySums {
     this.units += 1;
     this.rows += held.rows;
     this.bytes += held.bytes;
-    if (held.from === this.manifest.backup) this.storedBytes += held.object.storedBytes;
-    else this.referredBytes += held.object.storedBytes;
+    const isOwn = held.from === this.manifest.backup;
+    for (const object of objectsOf({ held })) {
+      // Changes are always those of this backup, also when the rows are of an earlier one.
+      if (isOwn || object !== held.object) this.storedBytes += object.storedBytes;
+      else this.referredBytes += object.storedBytes;
+      this.objects += 1;
+      this.keys.add(object.key);
+    }
+    if (held.changes !== undefined) this.changed += 1;
     this.ascending &&= ordinal > this.lastOrdinal;
     this.lastOrdinal = ordinal;
-    this.keys.add(held.object.key);
   }
 
   problem(): string | null {
     const { manifest } = this;
     const same =
       this.units === manifest.units &&
+      this.changed === (manifest.changedUnits ?? 0) &&
       this.rows === manifest.rows &&
       this.bytes === manifest.bytes &&
       this.storedBytes === manifest.storedBytes &&
       this.referredBytes === manifest.referredBytes;
     if (!same) return 'its entries do not add up to its sums';
     if (!this.ascending) return 'its entries are out of order';
-    return this.keys.size === this.units ? null : 'it names an object twice';
+    return this.keys.size === this.objects ? null : 'it names an object twice';
   }
 }

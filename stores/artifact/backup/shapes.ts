@@ -6,6 +6,8 @@ import { countShape } from '../objects/sealed.ts';
 
 /** What comes back out of an artifact, checked: whoever can write to the store can write anything into it. */
 
+export const consistencyShape = z.enum(['chunk', 'snapshot', 'cut']);
+
 const nameText = z.string().max(1_000);
 export const longText = z.string().max(64 * 1024 * 1024);
 const textList = z.array(longText);

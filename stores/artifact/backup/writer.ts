@@ -12,6 +12,7 @@ import {
   beginKey,
   expectBackupId,
   expectDataKey,
+  notedLogKey,
   manifestKey,
   newToken,
   planFolder,
@@ -19,6 +20,8 @@ import {
 } from '../objects/layout.ts';
 import { never } from '../objects/place.ts';
 import { writeLines } from '../objects/sealed.ts';
+import { notedLogShape } from './cut.ts';
+import { beginCut } from './cut-writing.ts';
 import { endLoad } from './end-load.ts';
 import { readManifest, summaryOf } from './manifest.ts';
 import { publishReceived } from './publish-received.ts';
@@ -36,6 +39,12 @@ export function createWriter(artifact: Artifact): BackupWriter {
       return await artifact.place.read(manifestKey(backup), never);
     },
     snapshot: (ref) => readSnapshot(artifact, artifact.backupOf(ref)),
+    log: (ref) => artifact.place.readJson(notedLogKey(artifact.backupOf(ref)), notedLogShape),
+    async noteLog(ref, log) {
+      await artifact.claim(ref.job);
+      await artifact.place.writeJson(notedLogKey(artifact.backupOf(ref)), log);
+    },
+    cut: (ref) => beginCut(artifact, artifact.backupOf(ref)),
     async noteSnapshot(ref, snapshot) {
       await artifact.claim(ref.job);
       await artifact.place.writeJson(snapshotKey(artifact.backupOf(ref)), snapshot);

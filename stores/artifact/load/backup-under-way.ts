@@ -3,7 +3,7 @@ import { SynclineError } from '../../../definitions/errors.ts';
 import type { BackupTable, BeginBackup } from '../../spi/artifact.ts';
 import type { LoadUnit, TablePlan } from '../../spi/chunk-source.ts';
 import { backupTableShape } from '../backup/kept-tables.ts';
-import { planShape, unitShape } from '../backup/shapes.ts';
+import { consistencyShape, planShape, unitShape } from '../backup/shapes.ts';
 import { beginKey, isBackupId, pageUnits, planKey } from '../objects/layout.ts';
 import type { Place } from '../objects/place.ts';
 import {
@@ -24,7 +24,7 @@ export const begunShape = z.strictObject({
   compression: compressionShape,
   compressionLevel: countShape.nullable(),
   encrypt: z.boolean(),
-  consistency: z.enum(['chunk', 'snapshot']),
+  consistency: consistencyShape,
   basedOn: z.string().refine(isBackupId).nullable(),
   tables: storedRefShape,
 });

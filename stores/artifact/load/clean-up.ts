@@ -1,4 +1,5 @@
 import { SynclineError } from '../../../definitions/errors.ts';
+import { inGroups } from '../../../planning/in-groups.ts';
 import type { Artifact } from '../artifact.ts';
 import { namedObjects } from '../backup/named-objects.ts';
 import {
@@ -11,7 +12,6 @@ import {
   workFolder,
   writerOf,
 } from '../objects/layout.ts';
-import { inGroups } from '../objects/place.ts';
 
 /** What a killed write left is older than this, unless the process is still at it. */
 const partialAgeMs = 60 * 60 * 1000;

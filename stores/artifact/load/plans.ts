@@ -1,5 +1,6 @@
 import type { LoadRef, PlanTotals } from '../../../definitions/contracts/copy.ts';
 import { SynclineError } from '../../../definitions/errors.ts';
+import { inGroups } from '../../../planning/in-groups.ts';
 import type { LoadUnit, TablePlan } from '../../spi/chunk-source.ts';
 import type { LoadPlans, StoredLoad } from '../../spi/load-ledger.ts';
 import type { Artifact } from '../artifact.ts';
@@ -14,7 +15,7 @@ import {
   plansPrefix,
   workFolder,
 } from '../objects/layout.ts';
-import { inGroups, mapEach } from '../objects/place.ts';
+import { mapEach } from '../objects/place.ts';
 import { type Coding, plainCoding, type StoredRef, writeLines } from '../objects/sealed.ts';
 import { codingOf, type PlanHead } from './backup-under-way.ts';
 import { batchPage } from './batches.ts';

@@ -32,6 +32,9 @@ export const plansPrefix = 'plans/';
 export const planFolder = (backup: string): string => `${plansPrefix}${backup}/`;
 export const beginKey = (backup: string): FileKey => `${planFolder(backup)}begin.json`;
 export const snapshotKey = (backup: string): FileKey => `${planFolder(backup)}snapshot.json`;
+/** Where the log of a backup at a cut begins, and what the cut made of its units. */
+export const notedLogKey = (backup: string): FileKey => `${planFolder(backup)}log.json`;
+export const cutKey = (backup: string): FileKey => `${planFolder(backup)}cut.json`;
 export const planKey = (backup: string): FileKey => `${planFolder(backup)}plan.json`;
 export const overKey = (backup: string): FileKey => `${planFolder(backup)}over.json`;
 export const deadPrefix = (backup: string): string => `${planFolder(backup)}dead/`;

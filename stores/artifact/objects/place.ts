@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
 import type { ZodType } from 'zod';
 import { SynclineError } from '../../../definitions/errors.ts';
+import { inGroups } from '../../../planning/in-groups.ts';
 import type { FileKey, FileStat, FileStore, StatFile } from '../../spi/files.ts';
 import type { EncryptionKeys } from '../../spi/settings.ts';
 import { requireCapability, type Store } from '../../spi/store.ts';
@@ -142,17 +143,6 @@ export async function collect(stream: Readable, most: number, name: string): Pro
     pieces.push(piece);
   }
   return Buffer.concat(pieces);
-}
-
-export async function* inGroups<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
-  let group: T[] = [];
-  for await (const item of items) {
-    group.push(item);
-    if (group.length < size) continue;
-    yield group;
-    group = [];
-  }
-  if (group.length > 0) yield group;
 }
 
 /** All answers in the order of `items`, a few requests at a time. */

@@ -4,9 +4,10 @@ import { SynclineError } from '../../../definitions/errors.ts';
 import type { OpenReading, UnitReading } from '../../spi/chunk-source.ts';
 import type { Digest, RowStream, SnapshotMark } from '../../spi/rows.ts';
 import type { Entry } from '../backup/entry.ts';
-import type { Place } from '../objects/place.ts';
-import { readObject } from '../objects/sealed.ts';
+import { collect, type Place } from '../objects/place.ts';
+import { readObject, type StoredRef } from '../objects/sealed.ts';
 import { CountedRows, JoinedRows } from './joined-rows.ts';
+import { readKeys, UntouchedRows } from './untouched-rows.ts';
 
 /** At least one entry: those of a slice, of a whole chunk, or of all slices of a chunk that is wanted whole. */
 export interface HeldEntries {
@@ -72,28 +73,73 @@ export class BackupReading implements UnitReading {
   }
 
   private async readAll(out: PassThrough): Promise<void> {
-    const { entries } = this.held;
-    for (const [index, entry] of entries.entries()) {
-      await this.readOne(entry, out, { isFirst: index === 0, isLast: index === entries.length - 1 });
+    const objects = this.held.entries.flatMap((entry) => objectsOfRows(entry));
+    let rows = 0;
+    for (const [index, object] of objects.entries()) {
+      rows += await this.readOne(object, out, { isFirst: index === 0, isLast: index === objects.length - 1 });
+    }
+    const changed = this.held.entries.filter(({ held }) => held.changes !== undefined);
+    const expected = changed.reduce((sum, { held }) => sum + held.rows, 0);
+    if (rows !== expected) {
+      const key = changed[0]?.held.object.key ?? '';
+      throw this.corrupt(key, `${String(rows)} rows with its changes instead of ${String(expected)}`);
     }
     out.end();
   }
 
   /** The end of the rows is passed on only after all of them were the right ones. */
   private async readOne(
-    { held }: Entry,
+    object: ObjectOfRows,
     out: PassThrough,
     part: { readonly isFirst: boolean; readonly isLast: boolean },
-  ): Promise<void> {
+  ): Promise<number> {
     const { signal } = this.stop;
     const counted = new CountedRows();
-    const rows = await readObject(this.place, held.object, signal);
+    const untouched = object.without === null ? null : await this.without(object.without);
+    const rows = await readObject(this.place, object.ref, signal);
     const joined = part.isFirst && part.isLast ? [] : [new JoinedRows(this.request.plan.format, part)];
-    await pipeline([rows, counted, ...joined, out], { end: false, signal });
-    if (counted.bytes === held.bytes) return;
-    throw new SynclineError(
-      'artifact.corrupt',
-      `${this.place.full(held.object.key)}: it holds ${String(counted.bytes)} bytes of rows instead of ${String(held.bytes)}.`,
+    const between = untouched === null ? joined : [untouched, ...joined];
+    await pipeline([rows, counted, ...between, out], { end: false, signal });
+    if (counted.bytes === object.bytes) return object.rows + (untouched?.rows ?? 0);
+    throw this.corrupt(
+      object.ref.key,
+      `${String(counted.bytes)} bytes of rows instead of ${String(object.bytes)}`,
     );
   }
+
+  private async without({ columns, keys }: Changes): Promise<UntouchedRows> {
+    const name = this.place.full(keys.key);
+    const bytes = await collect(await readObject(this.place, keys, this.stop.signal), mostKeyBytes, name);
+    const at = columns.map((column) => this.request.plan.columns.indexOf(column));
+    if (at.includes(-1)) throw this.corrupt(keys.key, 'keys of columns that its rows do not have');
+    return new UntouchedRows(readKeys(bytes, columns.length, name), at);
+  }
+
+  private corrupt(key: string, what: string): SynclineError {
+    return new SynclineError('artifact.corrupt', `${this.place.full(key)}: it holds ${what}.`);
+  }
+}
+
+type Changes = NonNullable<Entry['held']['changes']>;
+
+/** The keys of a unit's touched rows are held at once. */
+const mostKeyBytes = 512 * 1024 * 1024;
+
+interface ObjectOfRows {
+  readonly ref: StoredRef;
+  readonly bytes: number;
+  /** Rows with these keys are left out; null: all count as they are. */
+  readonly without: Changes | null;
+  /** Rows that are to be counted: those of changes. */
+  readonly rows: number;
+}
+
+/** Of a unit with changes those that were not touched since they were read, then the touched ones as they were at the instant. */
+function objectsOfRows({ held }: Entry): readonly ObjectOfRows[] {
+  const { object, bytes, changes } = held;
+  if (changes === undefined) return [{ ref: object, bytes, without: null, rows: 0 }];
+  return [
+    { ref: object, bytes: changes.readBytes, without: changes, rows: 0 },
+    { ref: changes.rows, bytes: changes.bytes, without: null, rows: changes.count },
+  ];
 }

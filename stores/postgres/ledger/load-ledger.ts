@@ -5,6 +5,7 @@ import type { DeadLetters, LedgerTotals, LoadLedger, Watermarks } from '../../sp
 import type { Session, Sessions } from '../connection.ts';
 import { quoteLiteral } from '../identifiers.ts';
 import { queryEach } from '../query-each.ts';
+import { loadedChunks } from './loaded-chunks.ts';
 import { createLoadPlans } from './plans.ts';
 import { listRecords } from './unit-records.ts';
 import { dropLedgerIfEmpty, ensureLedger, forgetLedgerIsThere, hasLedger } from './schema.ts';
@@ -16,6 +17,7 @@ export function createLoadLedger(sessions: Sessions): LoadLedger {
     watermarks: createWatermarks(sessions),
     totals: (ref) => totals(sessions, ref),
     records: (request) => listRecords(sessions, request),
+    chunks: (job, prefix) => loadedChunks(sessions, job, prefix),
     forget: (job) => forget(sessions, job),
     forgetLoad: (ref) => forgetLoad(sessions, ref),
   };

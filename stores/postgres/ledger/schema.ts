@@ -29,6 +29,59 @@ CREATE TABLE IF NOT EXISTS syncline.watermark (
   moved_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
 `;
 
+/** What a link keeps on its target; every row speaks of one link, by job and target store. */
+const linkStatements = `
+CREATE TABLE IF NOT EXISTS syncline.link (
+  job text NOT NULL, target text NOT NULL, slot text NOT NULL, publication text NOT NULL, system_id text NOT NULL,
+  timeline int NOT NULL, generation int NOT NULL, position text NOT NULL, consistent_at text,
+  created_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), applied_commit_at bigint,
+  transactions bigint NOT NULL DEFAULT 0, changes bigint NOT NULL DEFAULT 0, applied bigint NOT NULL DEFAULT 0,
+  filtered bigint NOT NULL DEFAULT 0, dead_transactions bigint NOT NULL DEFAULT 0, bytes bigint NOT NULL DEFAULT 0,
+  conflicts bigint NOT NULL DEFAULT 0, spooled_changes bigint NOT NULL DEFAULT 0,
+  spooled_bytes bigint NOT NULL DEFAULT 0, batches bigint NOT NULL DEFAULT 0, PRIMARY KEY (job, target));
+CREATE TABLE IF NOT EXISTS syncline.lane (
+  job text NOT NULL, target text NOT NULL, lane int NOT NULL, position text NOT NULL, lanes int NOT NULL,
+  keys_as text, solo boolean NOT NULL DEFAULT false, PRIMARY KEY (job, target, lane));
+CREATE TABLE IF NOT EXISTS syncline.link_table (
+  job text NOT NULL, target text NOT NULL, name text NOT NULL, state text NOT NULL, code text, message text,
+  since timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), attempts int NOT NULL,
+  PRIMARY KEY (job, target, name));
+CREATE TABLE IF NOT EXISTS syncline.spool_relation (
+  job text NOT NULL, target text NOT NULL, id int NOT NULL, shape jsonb NOT NULL, PRIMARY KEY (job, target, id));
+CREATE TABLE IF NOT EXISTS syncline.spool (
+  job text NOT NULL, target text NOT NULL, leaf text NOT NULL, seq bigint NOT NULL, reason text NOT NULL,
+  relation int NOT NULL, xid bigint NOT NULL, position text NOT NULL, committed_at bigint NOT NULL, kind text NOT NULL,
+  old bytea, new bytea, ranges text, bytes bigint NOT NULL, PRIMARY KEY (job, target, leaf, seq));
+CREATE TABLE IF NOT EXISTS syncline.dead_transaction (
+  id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job text NOT NULL, target text NOT NULL, xid bigint NOT NULL,
+  position text NOT NULL, committed_at bigint NOT NULL, tables text[] NOT NULL, changes bigint NOT NULL,
+  code text NOT NULL, message text NOT NULL,
+  set_aside_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(), UNIQUE (job, target, position));
+CREATE TABLE IF NOT EXISTS syncline.dead_change (
+  job text NOT NULL, target text NOT NULL, transaction bigint NOT NULL, seq bigint NOT NULL, relation int NOT NULL,
+  kind text NOT NULL, old bytea, new bytea, ranges text, PRIMARY KEY (transaction, seq));
+CREATE TABLE IF NOT EXISTS syncline.batch (
+  job text NOT NULL, target text NOT NULL, id bigint NOT NULL, started_at bigint NOT NULL,
+  finished_at bigint NOT NULL, from_position text NOT NULL, to_position text NOT NULL, transactions bigint NOT NULL,
+  changes bigint NOT NULL, bytes bigint NOT NULL, lag_p50_ms double precision NOT NULL,
+  lag_p99_ms double precision NOT NULL, lag_max_ms double precision NOT NULL, lagging bigint NOT NULL,
+  state text NOT NULL, code text, PRIMARY KEY (job, target, id));
+`;
+
+/** All of ours, and the one that an older version of this program did not make. */
+const loadTables = ['load', 'unit', 'ledger', 'dead_letter', 'watermark'];
+const linkTables = [
+  'link',
+  'lane',
+  'link_table',
+  'spool_relation',
+  'spool',
+  'dead_transaction',
+  'dead_change',
+  'batch',
+];
+const newest = 'batch';
+
 /** Two workers may come here at once; IF NOT EXISTS alone would let one of them fail on a unique index. */
 const schemaLock = "pg_catalog.hashtextextended('syncline.schema', 0)";
 
@@ -42,9 +95,9 @@ export async function expectLedger(sessions: Sessions): Promise<void> {
 /** Creates what is missing; looks each time, because another worker may have dropped it with its last job. */
 export async function ensureLedger(sessions: Sessions): Promise<void> {
   await sessions.use('ledger', async (session) => {
-    if (!(await hasLedger(session))) {
+    if (!(await hasTable(session, newest))) {
       await session.query(
-        `BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${schemaLock}); ${statements} COMMIT;`,
+        `BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${schemaLock}); ${statements} ${linkStatements} COMMIT;`,
       );
     }
   });
@@ -53,8 +106,17 @@ export async function ensureLedger(sessions: Sessions): Promise<void> {
 
 /** Whether the ledger is there; `plan` and `status` must not create it. */
 export async function hasLedger(session: Session): Promise<boolean> {
+  return await hasTable(session, 'watermark');
+}
+
+/** The same of what links keep: a ledger of an older version lacks it. */
+export async function hasLinks(session: Session): Promise<boolean> {
+  return await hasTable(session, newest);
+}
+
+async function hasTable(session: Session, name: string): Promise<boolean> {
   const rows = await session.query<{ there: boolean }>(
-    `SELECT pg_catalog.to_regclass('syncline.watermark') IS NOT NULL AS there`,
+    `SELECT pg_catalog.to_regclass('syncline.${name}') IS NOT NULL AS there`,
   );
   return rows[0]?.there === true;
 }
@@ -64,21 +126,28 @@ export async function hasLedger(session: Session): Promise<boolean> {
  * look: otherwise DROP would wait for another job that writes its plan just now, and take that plan with it.
  */
 export async function dropLedgerIfEmpty(session: Session): Promise<boolean> {
+  await session.query(`BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${schemaLock})`);
+  if (!(await hasLedger(session))) {
+    await session.query('COMMIT');
+    return true;
+  }
+  const ours = (await hasLinks(session)) ? [...loadTables, ...linkTables] : loadTables;
   try {
     await session.query(
-      `BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${schemaLock}); SET LOCAL lock_timeout = '1s';
-       LOCK TABLE syncline.load, syncline.unit, syncline.ledger, syncline.watermark IN ACCESS EXCLUSIVE MODE`,
+      `SET LOCAL lock_timeout = '1s';
+       LOCK TABLE ${ours.map((table) => `syncline.${table}`).join(', ')} IN ACCESS EXCLUSIVE MODE`,
     );
   } catch (error) {
     await session.query('ROLLBACK');
     if (error instanceof SynclineError && error.code === 'store.lockTimeout') return false;
     throw error;
   }
+  const holding = ours.filter((table) => ['load', 'ledger', 'watermark', 'link'].includes(table));
   const rows = await session.query<{ used: boolean }>(
-    `SELECT EXISTS (SELECT FROM syncline.load) OR EXISTS (SELECT FROM syncline.ledger)
-        OR EXISTS (SELECT FROM syncline.watermark)
-        OR (SELECT pg_catalog.count(*) FROM pg_catalog.pg_class
-             WHERE relnamespace = 'syncline'::regnamespace AND relkind IN ('r', 'p')) > 5 AS used`,
+    `SELECT ${holding.map((table) => `EXISTS (SELECT FROM syncline.${table})`).join(' OR ')}
+        OR EXISTS (SELECT FROM pg_catalog.pg_class
+             WHERE relnamespace = 'syncline'::regnamespace AND relkind IN ('r', 'p')
+               AND relname <> ALL ('{${ours.join(',')}}')) AS used`,
   );
   const empty = rows[0]?.used === false;
   if (empty) await session.query('DROP SCHEMA syncline CASCADE');

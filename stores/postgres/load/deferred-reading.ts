@@ -125,12 +125,12 @@ async function beginUnderOwn(session: Session, request: OpenReading): Promise<Sn
 }
 
 /** A snapshot must be imported before any query, so here it is older than the lock. */
-async function beginUnder(session: Session, snapshot: string, request: OpenReading): Promise<SnapshotMark> {
-  try {
-    await queryEach(session, [beginReading, `SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshot)}`]);
-  } catch (error) {
-    throw asSnapshotLost(error);
-  }
+export async function beginUnder(
+  session: Session,
+  snapshot: string,
+  request: OpenReading,
+): Promise<SnapshotMark> {
+  await importSnapshot(session, snapshot);
   const [, rows, found] = await queryEach(session, [lockLeaf(request), markStatement, sameTable(request)]);
   if ((found?.[0] as { same: boolean } | undefined)?.same === true) return markOfRow(rows);
   throw new SynclineError(
@@ -138,6 +138,15 @@ async function beginUnder(session: Session, snapshot: string, request: OpenReadi
     `${displayName(request.unit.sourceLeaf)} was emptied, rewritten, replaced or lost a column after the one snapshot of the whole backup was taken.`,
     { details: { chunk: request.unit.chunk } },
   );
+}
+
+/** Begins to read under the snapshot of another session. Throws `source.snapshotLost`. */
+export async function importSnapshot(session: Session, snapshot: string): Promise<void> {
+  try {
+    await queryEach(session, [beginReading, `SET TRANSACTION SNAPSHOT ${quoteLiteral(snapshot)}`]);
+  } catch (error) {
+    throw asSnapshotLost(error);
+  }
 }
 
 /** SQLSTATEs of a snapshot that is not there, whose session is gone, or that is of another database. */

@@ -114,9 +114,9 @@ async function manifest(): Promise<string> {
 
 it('a manifest of a newer version', async () => {
   const file = await manifest();
-  const newer = (await readFile(file, 'utf8')).replace('"format":1', '"format":2');
+  const newer = (await readFile(file, 'utf8')).replace('"format":1', '"format":3');
   await writeFile(file, newer);
-  await expectRefused(lab, { code: 'artifact.newerFormat', names: 'format 2' });
+  await expectRefused(lab, { code: 'artifact.newerFormat', names: 'format 3' });
 });
 
 it('a manifest that was changed', async () => {

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { commandLine } from '../../support/command.ts';
 import { onlyTemporal } from '../../../worker/local/temporal-environment.ts';
 
 export interface CliOptions {
@@ -40,8 +41,7 @@ export async function createCli({ stores, temporalAddress, taskQueue }: CliOptio
     async run(words, files = {}) {
       for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
       const found = words.map((word) => (Object.hasOwn(files, word) ? join(folder, word) : word));
-      const args = ['--import', 'tsx', join(repository, 'cli/main.ts'), '--config', config, ...found];
-      return await answerOf(args, env);
+      return await answerOf(commandLine('--config', config, ...found), env);
     },
     end: () => rm(folder, { recursive: true, force: true }),
   };

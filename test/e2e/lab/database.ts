@@ -6,6 +6,7 @@ export interface LabDatabase {
   readonly url: string;
   readonly name: string;
   query<Row = Record<string, unknown>>(sql: string): Promise<Row[]>;
+  /** With its sessions and replication slots. */
   drop(): Promise<void>;
 }
 
@@ -19,6 +20,12 @@ export async function createLabDatabase(serverUrl: string): Promise<LabDatabase>
     name,
     query: <Row>(sql: string) => queryOnce<Row>(url.href, sql),
     drop: async () => {
+      await queryOnce(serverUrl, `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`);
+      await queryOnce(
+        serverUrl,
+        `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${name}';
+         SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = '${name}'`,
+      );
       await queryOnce(serverUrl, `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };

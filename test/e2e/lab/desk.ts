@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Client, Connection } from '@temporalio/client';
 import { onlyTemporal } from '../../../worker/local/temporal-environment.ts';
 import { createDatabasePair, type DatabasePair } from '../../support/postgres.ts';
 import { temporalAddress, uniqueTaskQueue } from '../../support/temporal.ts';
+import { commandLine } from '../../support/command.ts';
 import { startWorkerProcess, type WorkerProcess } from '../../support/worker-process.ts';
 import { type CliAnswer } from './cli.ts';
 
@@ -36,8 +36,6 @@ export interface Desk extends Omit<DatabasePair, 'drop'> {
   startWorker(env?: Readonly<Record<string, string>>, site?: string): Promise<WorkerProcess>;
   end(): Promise<void>;
 }
-
-const repository = fileURLToPath(new URL('../../..', import.meta.url));
 
 export interface DeskOptions {
   /** Lines for more stores in its syncline.yaml, for instance `vault: { kind: directory, path: … }`. */
@@ -102,8 +100,7 @@ function configText({ stores, more, taskQueue }: ConfigParts): string {
 }
 
 async function answerOf(args: readonly string[], { env, cwd, onStart }: Words): Promise<CliAnswer> {
-  const main = join(repository, 'cli/main.ts');
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, ...args], {
+  const child = spawn(process.execPath, commandLine(...args), {
     cwd,
     env,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inputOf, start, submit, type Submitted } from '../../../cli/client.ts';
-import { queryStatus } from '../../../cli/job-status.ts';
+import { queryStatus } from '../../../worker/jobs/job-status.ts';
 import { readJobFiles } from '../../../cli/job-files.ts';
-import { type Outcome, outcomeOf } from '../../../cli/outcome.ts';
+import { type Outcome, outcomeOf } from '../../../worker/jobs/outcome.ts';
 import type { SiteQueues } from '../../../cli/sites.ts';
 import type { JobStatus } from '../../../definitions/contracts/status.ts';
 import { connectClient, type TemporalAccess } from '../../../worker/connection.ts';

@@ -2,6 +2,7 @@ import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PostgresServer, startPostgres } from '../../../worker/local/postgres.ts';
+import type { PostgresVersion } from '../../../worker/local/postgres-binaries.ts';
 import { startTemporal, type TemporalServer } from '../../../worker/local/temporal.ts';
 import type { Place } from './rig.ts';
 
@@ -14,13 +15,20 @@ export interface OwnPlace extends Place {
   stop(): Promise<void>;
 }
 
-export async function startOwnPlace(): Promise<OwnPlace> {
+export interface OwnPlaceOptions {
+  /** Default 18. */
+  readonly sourceVersion?: PostgresVersion;
+  readonly targetVersion?: PostgresVersion;
+}
+
+export async function startOwnPlace(options: OwnPlaceOptions = {}): Promise<OwnPlace> {
+  const { sourceVersion = 18, targetVersion = 18 } = options;
   const folder = await mkdtemp(join(tmpdir(), 'syncline-place-'));
   await chmod(folder, 0o755);
   const dbFilename = join(folder, 'temporal.db');
   const [sourceServer, targetServer, first] = await Promise.all([
-    startPostgres(),
-    startPostgres(),
+    startPostgres({ version: sourceVersion }),
+    startPostgres({ version: targetVersion }),
     startTemporal({ alwaysOwn: true, dbFilename }),
   ]);
   let temporal: TemporalServer = first;

@@ -17,11 +17,10 @@ export interface Place {
   readonly temporalAddress: string;
 }
 
-/** One job with databases of its own, on a task queue of its own, behind networks that the test can break. */
-export interface Rig extends Sides {
+/** A pair of databases and a task queue of their own, behind networks that the test can break. */
+export interface BaseRig extends Sides {
   readonly name: string;
   readonly taskQueue: string;
-  readonly shape: Shape;
   readonly folder: string;
   readonly network: { readonly source: TcpProxy; readonly target: TcpProxy; readonly temporal: TcpProxy };
   /** Behind the rig's networks. `environment`: for instance SYNCLINE_FAULT. */
@@ -30,9 +29,7 @@ export interface Rig extends Sides {
   startWorkerElsewhere(): Promise<WorkerProcess>;
   /** A worker that knows these stores only, on a task queue of its own; not through the networks. */
   startSite(stores: readonly string[], taskQueue: string): Promise<WorkerProcess>;
-  /** Submits the job by the code of `syncline run`; not through the networks. */
-  submit(onFailure?: string): Promise<JobRun>;
-  /** Another job on the same workers. */
+  /** Submits a job by the code of `syncline run`; not through the networks. */
   submitText(text: string): Promise<JobRun>;
   /** Rejects with the last words of a worker that ended with an error of its own. */
   readonly crash: Promise<never>;
@@ -40,18 +37,44 @@ export interface Rig extends Sides {
   end(): Promise<void>;
 }
 
-/** What makes a rig one of another kind of job than `copy`. */
-export interface RigKind {
+/** With one job of a known shape. */
+export interface Rig extends BaseRig {
+  readonly shape: Shape;
+  /** Submits the job. */
+  submit(onFailure?: string): Promise<JobRun>;
+}
+
+export interface RigOptions {
   /** Further entries of every worker's syncline.yaml. */
   readonly stores: Readonly<Record<string, StoreSettings>>;
-  text(job: JobText): string;
   /** Task queue of the workers near a store, by the name of the store. */
   queues?(taskQueue: string): SiteQueues;
+}
+
+/** What makes a rig one of another kind of job than `copy`. */
+export interface RigKind extends RigOptions {
+  text(job: JobText): string;
 }
 
 const copyKind: RigKind = { stores: {}, text: jobText };
 
 export async function createRig(place: Place, shape: Shape, kind = copyKind): Promise<Rig> {
+  const rig = await createBaseRig(place, kind);
+  await createTables(rig.source, rig.target, shape).catch(async (error: unknown) => {
+    await rig.end();
+    throw error;
+  });
+  return {
+    ...rig,
+    shape,
+    submit: (onFailure) =>
+      rig.submitText(
+        kind.text({ ...shape, name: rig.name, ...(onFailure === undefined ? {} : { onFailure }) }),
+      ),
+  };
+}
+
+export async function createBaseRig(place: Place, kind: RigOptions): Promise<BaseRig> {
   const id = randomBytes(5).toString('hex');
   const name = `lab-${id}`;
   const folder = await mkdtemp(join(tmpdir(), 'syncline-lab-'));
@@ -59,7 +82,6 @@ export async function createRig(place: Place, shape: Shape, kind = copyKind): Pr
     createLabDatabase(place.source),
     createLabDatabase(place.target),
   ]);
-  await createTables(source, target, shape);
   const network = {
     source: await startProxyFor(source.url),
     target: await startProxyFor(target.url),
@@ -86,7 +108,7 @@ export async function createRig(place: Place, shape: Shape, kind = copyKind): Pr
     return await jobs.submit(file, kind.queues?.(taskQueue));
   };
   return {
-    ...{ name, taskQueue, shape, folder, source, target, network, crash },
+    ...{ name, taskQueue, folder, source, target, network, crash },
     startWorker: (env = {}) =>
       keep(
         startWorkerProcess({
@@ -120,8 +142,6 @@ export async function createRig(place: Place, shape: Shape, kind = copyKind): Pr
           taskQueue: queue,
         }),
       ),
-    submit: (onFailure) =>
-      submitText(kind.text({ ...shape, name, ...(onFailure === undefined ? {} : { onFailure }) })),
     submitText,
     async end() {
       await Promise.all(workers.map((worker) => worker.kill()));

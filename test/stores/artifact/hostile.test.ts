@@ -115,7 +115,7 @@ describe('a backup that somebody has changed', () => {
   });
 
   it('is refused when its format is newer, whatever else it says', async () => {
-    disk.put(manifestOf(first), Buffer.from(JSON.stringify({ format: 2, anything: true })));
+    disk.put(manifestOf(first), Buffer.from(JSON.stringify({ format: 3, anything: true })));
     expect(await refused()).toMatchObject({ code: 'artifact.newerFormat' });
   });
 

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { postgresModule } from '../../../../stores/postgres/module.ts';
 import type { Store } from '../../../../stores/spi/store.ts';
-import { createDatabase, type TestDatabase } from '../../../support/postgres.ts';
+import { type PostgresServer, startPostgres } from '../../../../worker/local/postgres.ts';
+import { createDatabaseOn, type TestDatabase } from '../../../support/postgres.ts';
 import { isUnchanged, read, type Which } from './marked.ts';
 
 interface Case {
@@ -172,11 +173,14 @@ const changed: readonly Case[] = [
 ];
 
 describe.each([18, 15] as const)('the mark of what was read, on PostgreSQL %i', (version) => {
+  // Of its own: a transaction that is open anywhere on a server makes every mark of that time doubtful.
+  let server: PostgresServer;
   let database: TestDatabase;
   let store: Store;
 
   beforeAll(async () => {
-    database = await createDatabase(version);
+    server = await startPostgres({ version });
+    database = await createDatabaseOn(server.url);
     store = postgresModule.open('source', {
       kind: 'postgres',
       url: database.url,
@@ -187,6 +191,7 @@ describe.each([18, 15] as const)('the mark of what was read, on PostgreSQL %i', 
   afterAll(async () => {
     await store.close();
     await database.drop();
+    await server.stop();
   });
 
   const make = async (table: string): Promise<void> => {
