@@ -33,7 +33,7 @@ import { requireCapability, type StoreProvider } from '../../stores/spi/store.ts
 import { Redaction } from '../../worker/redaction.ts';
 import { createStoreProvider } from '../../worker/stores.ts';
 import { noMetrics } from '../../worker/metrics.ts';
-import type { TestDatabase } from './postgres.ts';
+import { runningTransactionsEnd, type TestDatabase } from './postgres.ts';
 
 type AllActivities = CopyActivities & BackupRestoreActivities;
 
@@ -93,7 +93,10 @@ export const newKey = (): string => randomBytes(32).toString('hex');
 const nothing = (): void => undefined;
 
 export async function openBackupLab(
-  databases: { readonly source: Pick<TestDatabase, 'url'>; readonly target: Pick<TestDatabase, 'url'> },
+  databases: {
+    readonly source: Pick<TestDatabase, 'url' | 'query'>;
+    readonly target: Pick<TestDatabase, 'url'>;
+  },
   options: LabOptions = {},
 ): Promise<BackupLab> {
   const root = await mkdtemp(join(tmpdir(), 'syncline-backup-'));
@@ -160,7 +163,10 @@ export async function openBackupLab(
       if (stage === 'transfer') return lab.act((all) => all.transferObjects(input), how);
       return lab.act((all) => (batch.kind === 'finish' ? all.finishChunk(input) : all.loadUnits(input)), how);
     },
-    stage: (stage, input, how) => runStage(lab, { stage, input }, how),
+    stage: async (stage, input, how) => {
+      if (stage === 'backup') await runningTransactionsEnd(databases.source);
+      return await runStage(lab, { stage, input }, how);
+    },
     run: (job, run) => runJob(lab, job, run),
     close: async () => {
       await stores.closeAll();

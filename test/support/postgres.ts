@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { inject } from 'vitest';
+import { eventually } from './eventually.ts';
 import './provided.ts';
 
 /** One fresh database on one of the run's servers, which other tests share: roles and settings are theirs too. */
@@ -79,6 +80,24 @@ export async function createDatabaseOn(serverUrl: string): Promise<TestDatabase>
       ]);
     },
   };
+}
+
+/**
+ * Every transaction that runs now has ended, those of other tests on the same server too: while one runs, nothing that was
+ * written since it began can be proven unchanged (docs/decisions/0010), and a backup writes it again.
+ */
+export async function runningTransactionsEnd({ query }: Pick<TestDatabase, 'query'>): Promise<void> {
+  const [now] = await query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
+  await eventually(
+    async () => {
+      const [oldest] = await query<{ over: boolean }>(
+        'SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::xid8 AS over',
+        [now?.xid],
+      );
+      return oldest?.over === true;
+    },
+    { waitingFor: 'the end of what ran on the server' },
+  );
 }
 
 async function administrate(url: string, statements: readonly string[]): Promise<void> {

@@ -11,7 +11,7 @@ import {
   newKey,
   openBackupLab,
 } from '../../support/backup-job.ts';
-import { createDatabasePair, type DatabasePair } from '../../support/postgres.ts';
+import { createDatabasePair, type DatabasePair, runningTransactionsEnd } from '../../support/postgres.ts';
 import { contentOf } from '../../support/table-content.ts';
 
 /** Chunks read at different instants, under writers, and brought to one: what comes back is what was there at that one. */
@@ -82,6 +82,7 @@ interface MadeBackup {
 /** As the workflow calls them. */
 async function backUp(job: ResolvedBackupRestoreJob, meanwhile: Meanwhile = {}): Promise<MadeBackup> {
   const input = inputOf(job);
+  await runningTransactionsEnd(databases.source);
   const over = new AbortController();
   const keeping = lab.act((all) => all.keepLog(input), { signal: over.signal });
   keeping.catch(() => undefined);
@@ -250,6 +251,7 @@ it('is cut again by an attempt after one that died, at a later instant', async (
         : Promise.resolve(),
   });
   const input = inputOf(job);
+  await runningTransactionsEnd(databases.source);
   const over = new AbortController();
   const keeping = other.act((all) => all.keepLog(input), { signal: over.signal });
   keeping.catch(() => undefined);

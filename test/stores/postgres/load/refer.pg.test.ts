@@ -5,7 +5,7 @@ import type { EarlierLoad } from '../../../../stores/spi/rows.ts';
 import type { Store } from '../../../../stores/spi/store.ts';
 import { contentOf } from '../../../conformance/streams.ts';
 import { bring, newRef, planOf, unitOf } from '../../../conformance/units.ts';
-import { createDatabase, type TestDatabase } from '../../../support/postgres.ts';
+import { createDatabase, runningTransactionsEnd, type TestDatabase } from '../../../support/postgres.ts';
 
 let database: TestDatabase;
 let source: Store;
@@ -73,6 +73,7 @@ it('a unit is referred to while its rows stay as they are, and read again when t
   const load = async (where: string | null = null): Promise<number> => {
     const plan = planOf('t', { strategy: 'object', where });
     const before = target.bytes;
+    await runningTransactionsEnd(database);
     const loaded = await bring({ source, target: target.store, ref: newRef(), plan, unit, verify: 'count' });
     expect(loaded.rows).toBe(50);
     return target.bytes - before;
