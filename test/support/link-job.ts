@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { createActivities } from '../../activities/index.ts';
 import type { FaultPoints } from '../../activities/dependencies.ts';
 import type { CopyActivities, PreparedLoad, UnitBatch } from '../../definitions/contracts/copy.ts';
 import type {
@@ -14,12 +13,11 @@ import type {
 import type { ResolvedDuplicationJob, TableSelection } from '../../definitions/contracts/job.ts';
 import { SynclineError } from '../../definitions/errors.ts';
 import { loadsOf } from '../../planning/link-load.ts';
-import { postgresModule } from '../../stores/postgres/module.ts';
 import type { LinkState } from '../../stores/spi/log-target.ts';
 import type { Store } from '../../stores/spi/store.ts';
-import { noMetrics } from '../../worker/metrics.ts';
 import { eventually } from './eventually.ts';
 import type { TestDatabase } from './postgres.ts';
+import { openTwoStores, type TwoDatabases } from './two-stores.ts';
 
 type Activities = CopyActivities & DuplicationActivities & CutActivities;
 
@@ -88,8 +86,6 @@ export function linkJob({ tables, job, log, load }: LinkSketch): ResolvedDuplica
   };
 }
 
-const nothing = (): void => undefined;
-
 export interface StageOptions {
   /** Default 1. */
   readonly generation?: number;
@@ -97,28 +93,11 @@ export interface StageOptions {
 }
 
 export function openLinkStage(
-  databases: { readonly source: Pick<TestDatabase, 'url'>; readonly target: Pick<TestDatabase, 'url'> },
+  databases: TwoDatabases,
   job: ResolvedDuplicationJob,
   options: StageOptions = {},
 ): LinkStage {
-  const open = (name: 'source' | 'target'): Store =>
-    postgresModule.open(name, {
-      ...{ kind: 'postgres', url: databases[name].url, connections: 10, connectTimeoutMs: 10_000 },
-    });
-  const stores = { source: open('source'), target: open('target') };
-  const activities = createActivities({
-    stores: {
-      get: (name) => stores[name as keyof typeof stores],
-      artifact: () => {
-        throw new Error('No artifact here.');
-      },
-      names: () => Object.keys(stores),
-      closeAll: nothing as () => Promise<void>,
-    },
-    log: { info: nothing, warn: nothing },
-    metrics: noMetrics,
-    fault: { reach: options.fault ?? (() => Promise.resolve()) },
-  });
+  const { stores, activities, close } = openTwoStores(databases, { connections: 10, ...options });
   const input: LinkInput = { job, target: 'target', run: randomUUID(), generation: options.generation ?? 1 };
   const act = async <T>(
     activity: (all: Activities) => Promise<T>,
@@ -137,9 +116,7 @@ export function openLinkStage(
     follow: (more) => startFollowing(act, { ...input, mode: job.onFailure.mode, forMs: 600_000, ...more }),
     load: (load = loadsOf(1), only) => loadLink(stage, load, only ?? null),
     caughtUp: (following) => caughtUp(stage, databases.source as TestDatabase, following),
-    close: async () => {
-      await Promise.all([stores.source.close(), stores.target.close()]);
-    },
+    close,
   };
   return stage;
 }

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { createActivities } from '../../activities/index.ts';
 import type { FaultPoints } from '../../activities/dependencies.ts';
 import type {
   CopyActivities,
@@ -18,10 +17,8 @@ import type {
 } from '../../definitions/contracts/job.ts';
 import { SynclineError } from '../../definitions/errors.ts';
 import { noTotals } from '../../planning/progress.ts';
-import { postgresModule } from '../../stores/postgres/module.ts';
 import type { Store } from '../../stores/spi/store.ts';
-import { noMetrics } from '../../worker/metrics.ts';
-import type { TestDatabase } from './postgres.ts';
+import { openTwoStores, type TwoDatabases } from './two-stores.ts';
 
 /** Two open stores, `source` and `target`, and the activities over them, without any Temporal server. */
 export interface LoadStage {
@@ -65,33 +62,8 @@ export interface StageOptions {
   readonly connections?: number;
 }
 
-const nothing = (): void => undefined;
-
-export function openStage(
-  databases: { readonly source: Pick<TestDatabase, 'url'>; readonly target: Pick<TestDatabase, 'url'> },
-  options: StageOptions = {},
-): LoadStage {
-  const open = (name: 'source' | 'target'): Store =>
-    postgresModule.open(name, {
-      kind: 'postgres',
-      url: databases[name].url,
-      connections: options.connections ?? 8,
-      connectTimeoutMs: 10_000,
-    });
-  const stores = { source: open('source'), target: open('target') };
-  const activities = createActivities({
-    stores: {
-      get: (name) => stores[name as keyof typeof stores],
-      artifact: () => {
-        throw new Error('No artifact here.');
-      },
-      names: () => Object.keys(stores),
-      closeAll: nothing as () => Promise<void>,
-    },
-    log: { info: nothing, warn: nothing },
-    metrics: noMetrics,
-    fault: { reach: options.fault ?? (() => Promise.resolve()) },
-  });
+export function openStage(databases: TwoDatabases, options: StageOptions = {}): LoadStage {
+  const { stores, activities, close } = openTwoStores(databases, { connections: 8, ...options });
   const stage: LoadStage = {
     activities,
     stores,
@@ -126,9 +98,7 @@ export function openStage(
       );
     },
     run: (job, run) => runJob(stage, job, run),
-    close: async () => {
-      await Promise.all([stores.source.close(), stores.target.close()]);
-    },
+    close,
   };
   return stage;
 }

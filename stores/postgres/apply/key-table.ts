@@ -5,7 +5,10 @@
 export class KeyTable<T> {
   private slots = new Int32Array(64).fill(-1);
   private hashes = new Int32Array(32);
-  private readonly places: KeyBytes[] = [];
+  /** Where keys are, in arrays of numbers: an object for each would be a seventh of what a fold holds. */
+  private readonly buffers: Buffer[] = [];
+  private starts = new Int32Array(32);
+  private ends = new Int32Array(32);
   private readonly kept: T[] = [];
   private slot = 0;
   private hash = 0;
@@ -36,31 +39,44 @@ export class KeyTable<T> {
   add(key: KeyBytes, value: T): void {
     const index = this.kept.length;
     this.kept.push(value);
-    this.places.push(key);
+    this.buffers.push(key.bytes);
+    this.starts[index] = key.from;
+    this.ends[index] = key.to;
     this.slots[this.slot] = index;
     this.hashes[index] = this.hash;
     if (this.kept.length * 2 === this.slots.length) this.grow();
   }
 
   private isAt(index: number, key: KeyBytes): boolean {
-    const place = this.places[index];
-    return place !== undefined && areEqual(place, key);
+    const bytes = this.buffers[index];
+    const from = this.starts[index] ?? 0;
+    const length = (this.ends[index] ?? 0) - from;
+    if (bytes === undefined || length !== key.to - key.from) return false;
+    for (let at = 0; at < length; at += 1)
+      if (bytes[from + at] !== key.bytes[key.from + at]) return false;
+    return true;
   }
 
   private grow(): void {
     const size = this.slots.length * 4;
-    const hashes = new Int32Array(size / 2);
-    hashes.set(this.hashes);
-    this.hashes = hashes;
+    this.hashes = grown(this.hashes, size / 2);
+    this.starts = grown(this.starts, size / 2);
+    this.ends = grown(this.ends, size / 2);
     const slots = new Int32Array(size).fill(-1);
     const mask = size - 1;
     for (let index = 0; index < this.kept.length; index += 1) {
-      let slot = (hashes[index] ?? 0) & mask;
+      let slot = (this.hashes[index] ?? 0) & mask;
       while ((slots[slot] ?? -1) >= 0) slot = (slot + 1) & mask;
       slots[slot] = index;
     }
     this.slots = slots;
   }
+}
+
+function grown(numbers: Int32Array<ArrayBuffer>, size: number): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(size);
+  larger.set(numbers);
+  return larger;
 }
 
 /** Where a key is: `bytes[from, to)`. */

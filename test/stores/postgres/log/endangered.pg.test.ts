@@ -1,36 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Sessions } from '../../../../stores/postgres/connection.ts';
+import { describe, expect, it } from 'vitest';
 import { createLogSource } from '../../../../stores/postgres/log/log-source.ts';
 import type { RetainedLog } from '../../../../stores/spi/log.ts';
-import { type PostgresServer, startPostgres } from '../../../../worker/local/postgres.ts';
-import { createDatabaseOn, type TestDatabase } from '../../../support/postgres.ts';
 import { beginning, following, newAddress, readUntil, tables } from './followed.ts';
+import { ownServer } from './own-server.ts';
 
 /** A server that keeps only so much log for a slot that nobody reads (`max_slot_wal_keep_size`). */
 describe.each([18, 15] as const)('the log that a PostgreSQL %i keeps', (version) => {
-  let server: PostgresServer;
-  let database: TestDatabase;
-  let sessions: Sessions;
-
-  beforeAll(async () => {
-    server = await startPostgres({ version, settings: { max_slot_wal_keep_size: '64MB' } });
-    database = await createDatabaseOn(server.url);
-    await database.query('CREATE TABLE public.t (id int PRIMARY KEY)');
-    const settings = {
-      kind: 'postgres',
-      url: database.url,
-      connections: 6,
-      connectTimeoutMs: 10_000,
-    } as const;
-    sessions = new Sessions('source', settings);
-  });
-  afterAll(async () => {
-    await sessions.close();
-    await database.drop();
-    await server.stop('immediate');
+  const own = ownServer({
+    version,
+    settings: { max_slot_wal_keep_size: '64MB' },
+    tables: 'CREATE TABLE public.t (id int PRIMARY KEY)',
   });
 
   it('is said to be in danger before it is lost, and is never followed once it is', async () => {
+    const { database, sessions } = own();
     const log = createLogSource(sessions);
     const address = newAddress();
     const { position } = await log.begin(beginning(address, tables('t')));

@@ -1,45 +1,24 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Sessions } from '../../../../stores/postgres/connection.ts';
+import { describe, expect, it } from 'vitest';
 import { followLimits } from '../../../../stores/postgres/log/follow.ts';
 import { createLogSource } from '../../../../stores/postgres/log/log-source.ts';
-import { type PostgresServer, startPostgres } from '../../../../worker/local/postgres.ts';
-import { createDatabaseOn, type TestDatabase } from '../../../support/postgres.ts';
 import { beginning, following, newAddress, readUntil, tables, told } from './followed.ts';
+import { ownServer } from './own-server.ts';
 
 /** Log that the server keeps but cannot decode: waiting would last for ever. */
 describe.each([18, 15] as const)('log that a PostgreSQL %i cannot read', (version) => {
-  let server: PostgresServer;
-  let database: TestDatabase;
-  let sessions: Sessions;
-
-  beforeAll(async () => {
-    server = await startPostgres({ version });
-    database = await createDatabaseOn(server.url);
-    await database.query('CREATE TABLE public.t (id int PRIMARY KEY, v text)');
-    const settings = {
-      kind: 'postgres',
-      url: database.url,
-      connections: 6,
-      connectTimeoutMs: 10_000,
-    } as const;
-    sessions = new Sessions('source', settings);
-  });
-  afterAll(async () => {
-    await sessions.close();
-    await database.drop();
-    await server.stop('immediate');
-  });
+  const own = ownServer({ version, tables: 'CREATE TABLE public.t (id int PRIMARY KEY, v text)' });
 
   /** Zeros where the middle of a segment was that holds only rows of ours. */
   async function damage(segment: string): Promise<void> {
-    const file = await open(join(server.dataDirectory, 'pg_wal', segment), 'r+');
+    const file = await open(join(own().server.dataDirectory, 'pg_wal', segment), 'r+');
     await file.write(Buffer.alloc(64 * 1024), 0, 64 * 1024, 1024 * 1024);
     await file.close();
   }
 
   it.each(['pull', 'stream'] as const)('is lost, says who follows it by %s', async (way) => {
+    const { database, sessions } = own();
     const log = createLogSource(sessions, {
       ...followLimits,
       pullFromBytes: way === 'pull' ? 0 : Infinity,
