@@ -60,7 +60,6 @@ export async function runChaos(plan: ChaosPlan, { place, say }: ChaosScene): Pro
 
 async function untilFirstUnit(rig: Rig): Promise<void> {
   await eventually(async () => (await sumLedger(rig.target, rig.name)).units > 0, {
-    withinMs: 60_000,
     everyMs: 20,
   });
 }

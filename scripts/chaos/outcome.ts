@@ -3,7 +3,7 @@ import { type Outcome, skippedUnits } from '../../worker/jobs/outcome.ts';
 import type { JobRun } from '../../test/e2e/lab/job-run.ts';
 
 /** Longer than any plan can take on a busy machine. */
-const patienceMs = 240_000;
+const patienceMs = 600_000;
 
 /** Null when it did not end in time. */
 export async function endOf(run: JobRun): Promise<Outcome | null> {

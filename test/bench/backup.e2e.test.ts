@@ -12,7 +12,7 @@ describe('the bench of backups', () => {
     const missing = result['missing'] as string[];
     expect(result['backupVsPgDump'] === null).toBe(missing.includes('pg_dump'));
     expect(result['restoreVsPgRestore'] === null).toBe(missing.includes('pg_dump'));
-  }, 300_000);
+  });
 
   it('takes a table both ways, offline with each database closed while it is not needed', async () => {
     const result = await bench('online-offline', '--rows', '2000', '--partitions', '2', '--rounds', '1');
@@ -22,5 +22,5 @@ describe('the bench of backups', () => {
       offline: { bothNeededSeconds: 0 },
     });
     expect(result['offlineVsOnline']).toBeGreaterThan(0);
-  }, 300_000);
+  });
 });

@@ -10,18 +10,18 @@ describe('the bench', () => {
     expect(result['wallVsPgcopydb'] === null).toBe(missing.includes('pgcopydb'));
     expect(result['wallVsPgDump'] === null).toBe(missing.includes('pg_dump'));
     expect(result['wallVsPsql'] === null).toBe(missing.includes('psql'));
-  }, 240_000);
+  });
 
   it('counts chunks of next to nothing against a loop', async () => {
     const result = await bench('chunks', '--partitions', '20', '--rounds', '1');
     expect(result).toMatchObject({ bench: 'chunks', partitions: 20, rows: 200 });
     expect(result['chunksVsLoop']).toBeGreaterThan(0);
-  }, 240_000);
+  });
 
   it('ends with an exit code and its usage for a bench that does not exist', async () => {
     await expect(bench('nothing')).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining('Usage:') as string,
     });
-  }, 240_000);
+  });
 });

@@ -7,5 +7,5 @@ describe('the bench of duplications', () => {
       code: 2,
       stderr: expect.stringContaining('distinct, hot, large, lag, reload') as string,
     });
-  }, 240_000);
+  });
 });

@@ -23,23 +23,19 @@ const chains: readonly { readonly where: string; readonly faults: readonly strin
 ];
 
 describe.concurrent('when workers are killed with kill -9', () => {
-  it.for(chains)(
-    '$where, the next worker goes on with what was in flight',
-    { timeout: 240_000 },
-    async ({ faults }) => {
-      const places = { vault: await directoryPlace(), far: await directoryPlace() };
-      await withBackupRig(sharedPlace(), { shape: shapes.inPlace, ...places }, async (rig) => {
-        const run = await rig.submit();
-        const before: DoneSoFar[] = [];
-        for (const fault of faults) {
-          const worker = await rig.startWorker({ SYNCLINE_FAULT: fault });
-          expect(await worker.ended, worker.output()).toBe('SIGKILL');
-          before.push(await doneSoFar(rig));
-        }
-        expect(Math.max(...before.map((done) => done.size))).toBeGreaterThan(0);
-        await rig.startWorker();
-        await expectRightBackupEnd(rig, run, { before });
-      });
-    },
-  );
+  it.for(chains)('$where, the next worker goes on with what was in flight', async ({ faults }) => {
+    const places = { vault: await directoryPlace(), far: await directoryPlace() };
+    await withBackupRig(sharedPlace(), { shape: shapes.inPlace, ...places }, async (rig) => {
+      const run = await rig.submit();
+      const before: DoneSoFar[] = [];
+      for (const fault of faults) {
+        const worker = await rig.startWorker({ SYNCLINE_FAULT: fault });
+        expect(await worker.ended, worker.output()).toBe('SIGKILL');
+        before.push(await doneSoFar(rig));
+      }
+      expect(Math.max(...before.map((done) => done.size))).toBeGreaterThan(0);
+      await rig.startWorker();
+      await expectRightBackupEnd(rig, run, { before });
+    });
+  });
 });

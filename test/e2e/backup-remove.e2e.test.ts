@@ -32,7 +32,7 @@ describe('remove in the middle', () => {
         await expectCleanedUp(rig, { vault, far });
       }
     });
-  }, 180_000);
+  });
 });
 
 async function hangsIn(run: JobRun, stage: string): Promise<void> {
@@ -41,7 +41,7 @@ async function hangsIn(run: JobRun, stage: string): Promise<void> {
       const status = await run.status();
       return status?.stage === stage && status.chunks.inFlight === 1 && status.chunks.done >= 5;
     },
-    { waitingFor: `a hang in ${stage}`, withinMs: 60_000 },
+    { waitingFor: `a hang in ${stage}` },
   );
 }
 

@@ -51,20 +51,18 @@ describe('when a server is killed with kill -9', () => {
       });
       await expectRightBackupEnd(rig, run, { before });
     });
-  }, 240_000);
+  });
 });
 
 async function doneInVault(rig: BackupRig, units: number): Promise<void> {
   await eventually(async () => (await receiptsAt(rig.vault)).length >= units, {
     everyMs: 10,
-    withinMs: 60_000,
   });
 }
 
 async function doneInTarget(rig: BackupRig, run: JobRun): Promise<void> {
-  await eventually(async () => (await run.status())?.stage === 'restore', { withinMs: 90_000 });
+  await eventually(async () => (await run.status())?.stage === 'restore');
   await eventually(async () => (await sumLedger(rig.target, rig.name)).units > 0, {
     everyMs: 20,
-    withinMs: 60_000,
   });
 }

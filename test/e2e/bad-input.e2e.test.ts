@@ -196,7 +196,7 @@ describe('bad input', () => {
   }
 
   describe.concurrent('is one clear error with a cure', () => {
-    it.for(cases)('in `plan`: $fault', { timeout: 120_000 }, async (one, { expect }) => {
+    it.for(cases)('in `plan`: $fault', async (one, { expect }) => {
       const file = `plan-${cases.indexOf(one)}.yaml`;
       const answer = await cli.run(['plan', file], { [file]: jobOf(one, 'planned') });
       const text = `${answer.stdout}${answer.stderr}`;
@@ -207,7 +207,7 @@ describe('bad input', () => {
       expect(text).not.toMatch(/^\s+at /m);
     });
 
-    it.for(cases)('in a run: $fault', { timeout: 120_000 }, async (one, { expect }) => {
+    it.for(cases)('in a run: $fault', async (one, { expect }) => {
       const name = `bad-${taskQueue}-${cases.indexOf(one)}`;
       const file = join(folder, `${name}.yaml`);
       await writeFile(file, jobOf(one, name));

@@ -32,7 +32,7 @@ beforeAll(async () => {
   installed = join(modules, 'syncline');
   await rename(join(modules, 'package'), installed);
   // A whole build, beside other tests.
-}, 300_000);
+});
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 

@@ -145,7 +145,7 @@ describe('passwords, rows and keys', () => {
       expect(around(text, rowCanary), `a row in ${where}`).toBe('');
       expect(around(text, keyCanary), `a key in ${where}`).toBe('');
     }
-  }, 180_000);
+  });
 });
 
 function formsOf(secret: string): string[] {

@@ -52,7 +52,7 @@ describe('when a server is killed with kill -9 while four kinds of load are runn
       await delay(1_000);
       await place.sourceServer.restart();
     });
-  }, 240_000);
+  });
 
   it('and restarted, the target loses nothing that the ledger holds', async () => {
     await expectRightEndsUnder(async () => {
@@ -60,11 +60,11 @@ describe('when a server is killed with kill -9 while four kinds of load are runn
       await delay(1_000);
       await place.targetServer.restart();
     });
-  }, 240_000);
+  });
 
   it('and restarted, the Temporal server goes on from its database file', async () => {
     await expectRightEndsUnder(() => place.restartTemporal(() => delay(1_000)));
-  }, 240_000);
+  });
 
   it('and restarted, all three at once', async () => {
     await expectRightEndsUnder(async () => {
@@ -74,5 +74,5 @@ describe('when a server is killed with kill -9 while four kinds of load are runn
         place.restartTemporal(),
       ]);
     });
-  }, 240_000);
+  });
 });

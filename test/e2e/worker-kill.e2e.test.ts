@@ -26,7 +26,6 @@ const cases: readonly Case[] = [
 describe.concurrent('when workers are killed with kill -9', () => {
   it.for(cases)(
     '$load goes on with the next worker from every point, and only what was in flight is copied again',
-    { timeout: 300_000 },
     async ({ way, nth }) => {
       await withRig(sharedPlace(), shapes[way], async (rig) => {
         const run = await rig.submit();
@@ -42,71 +41,55 @@ describe.concurrent('when workers are killed with kill -9', () => {
     },
   );
 
-  it.for(cases)(
-    '$load in the hands of two workers is finished by the one that lives',
-    { timeout: 300_000 },
-    async ({ way }) => {
-      await withRig(sharedPlace(), { ...shapes[way], throttle: '3MB/s' }, async (rig) => {
-        const [doomed] = await Promise.all([rig.startWorker(), rig.startWorker()]);
-        const run = await rig.submit();
-        await eventually(async () => (await sumLedger(rig.target, rig.name)).units > 0, { everyMs: 20 });
-        await doomed.kill();
-        await expectRightEnd(rig, run, { unitsInterrupted: rig.shape.parallel });
-      });
-    },
-  );
+  it.for(cases)('$load in the hands of two workers is finished by the one that lives', async ({ way }) => {
+    await withRig(sharedPlace(), { ...shapes[way], throttle: '3MB/s' }, async (rig) => {
+      const [doomed] = await Promise.all([rig.startWorker(), rig.startWorker()]);
+      const run = await rig.submit();
+      await eventually(async () => (await sumLedger(rig.target, rig.name)).units > 0, { everyMs: 20 });
+      await doomed.kill();
+      await expectRightEnd(rig, run, { unitsInterrupted: rig.shape.parallel });
+    });
+  });
 });
 
 describe.concurrent('when a worker fails or hangs at a point', () => {
-  it.for(cases)(
-    '$load survives an error at every point, several times',
-    { timeout: 240_000 },
-    async ({ way }) => {
-      await withRig(sharedPlace(), shapes[way], async (rig) => {
-        const faults = points.flatMap((point) => [`${point}:error:1`, `${point}:error:3`]);
-        await rig.startWorker({ SYNCLINE_FAULT: faults.join(',') });
-        const run = await rig.submit();
-        await expectRightEnd(rig, run, { unitsInterrupted: faults.length });
-      });
-    },
-  );
+  it.for(cases)('$load survives an error at every point, several times', async ({ way }) => {
+    await withRig(sharedPlace(), shapes[way], async (rig) => {
+      const faults = points.flatMap((point) => [`${point}:error:1`, `${point}:error:3`]);
+      await rig.startWorker({ SYNCLINE_FAULT: faults.join(',') });
+      const run = await rig.submit();
+      await expectRightEnd(rig, run, { unitsInterrupted: faults.length });
+    });
+  });
 
-  it.for(points)(
-    'hanging at %s, a pause takes the unit back and resume does it again',
-    { timeout: 180_000 },
-    async (point) => {
-      await withRig(sharedPlace(), shapes.inPlace, async (rig) => {
-        await rig.startWorker({ SYNCLINE_FAULT: `${point}:hang:2` });
-        const run = await rig.submit();
-        await eventually(async () => (await sumLedger(rig.target, rig.name)).units >= 5, {
-          waitingFor: 'all units but the hanging one',
-        });
-        await run.order('pause');
-        await eventually(async () => (await run.status())?.chunks.inFlight === 0, { withinMs: 10_000 });
-        expect((await run.status())?.state).toBe('paused');
-        await run.order('resume');
-        await expectRightEnd(rig, run, { unitsInterrupted: 1 });
+  it.for(points)('hanging at %s, a pause takes the unit back and resume does it again', async (point) => {
+    await withRig(sharedPlace(), shapes.inPlace, async (rig) => {
+      await rig.startWorker({ SYNCLINE_FAULT: `${point}:hang:2` });
+      const run = await rig.submit();
+      await eventually(async () => (await sumLedger(rig.target, rig.name)).units >= 5, {
+        waitingFor: 'all units but the hanging one',
       });
-    },
-  );
+      await run.order('pause');
+      await eventually(async () => (await run.status())?.chunks.inFlight === 0);
+      expect((await run.status())?.state).toBe('paused');
+      await run.order('resume');
+      await expectRightEnd(rig, run, { unitsInterrupted: 1 });
+    });
+  });
 
-  it(
-    'hanging in the middle of a swap, remove ends the job and leaves both sides clean',
-    { timeout: 180_000 },
-    async () => {
-      await withRig(sharedPlace(), shapes.exchange, async (rig) => {
-        await rig.startWorker({ SYNCLINE_FAULT: 'swap.beforeCommit:hang:1,swap.beforeCommit:hang:2' });
-        const run = await rig.submit();
-        await eventually(async () => (await openSessions(rig.target)).length > 0);
-        await eventually(async () => ((await run.status())?.chunks.inFlight ?? 0) > 0);
-        await run.order('remove');
-        expect(await run.ended()).toMatchObject({ kind: 'result', result: { state: 'removed' } });
-        expect(await stagingTables(rig.target)).toEqual([]);
-        expect(await rig.target.query(`SELECT FROM pg_namespace WHERE nspname = 'syncline'`)).toEqual([]);
-        await expectNoSessions(rig);
-        const [rows] = await rig.target.query<{ rows: string }>('SELECT count(*) AS rows FROM lab.t');
-        expect(Number(rows?.rows)).toBe(300);
-      });
-    },
-  );
+  it('hanging in the middle of a swap, remove ends the job and leaves both sides clean', async () => {
+    await withRig(sharedPlace(), shapes.exchange, async (rig) => {
+      await rig.startWorker({ SYNCLINE_FAULT: 'swap.beforeCommit:hang:1,swap.beforeCommit:hang:2' });
+      const run = await rig.submit();
+      await eventually(async () => (await openSessions(rig.target)).length > 0);
+      await eventually(async () => ((await run.status())?.chunks.inFlight ?? 0) > 0);
+      await run.order('remove');
+      expect(await run.ended()).toMatchObject({ kind: 'result', result: { state: 'removed' } });
+      expect(await stagingTables(rig.target)).toEqual([]);
+      expect(await rig.target.query(`SELECT FROM pg_namespace WHERE nspname = 'syncline'`)).toEqual([]);
+      await expectNoSessions(rig);
+      const [rows] = await rig.target.query<{ rows: string }>('SELECT count(*) AS rows FROM lab.t');
+      expect(Number(rows?.rows)).toBe(300);
+    });
+  });
 });

@@ -104,7 +104,7 @@ export const duplicationScenarios: Readonly<Record<string, Scenario>> = {
     await stage.startWorker(fake);
     const handle = await stage.duplicate(duplicationJobOf({ name: 'live-continued' }));
     const { runId } = await handle.describe();
-    await statusWhen(handle, follows, { withinMs: 60_000 });
+    await statusWhen(handle, follows);
     await handle.executeUpdate('remove');
     await handle.result();
     return stage.client.workflow.getHandle(handle.workflowId, runId);

