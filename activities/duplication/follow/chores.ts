@@ -6,6 +6,7 @@ import { requireCapability } from '../../../stores/spi/store.ts';
 import { displayName } from '../../../stores/spi/tables.ts';
 import { expectRetained } from '../link.ts';
 import type { FollowParts } from './follow-loop.ts';
+import { progressOf } from './progress.ts';
 import { isOverdrawn, overdrawn } from './retention.ts';
 import { admitted } from './routes.ts';
 
@@ -137,9 +138,17 @@ export class Chores {
     const { lagMs, lagBytes, retainedBytes, spooledChanges, deadTransactions, conflicts } = progress;
     const measured = { lagMs, lagBytes, retainedBytes, spooledChanges, deadTransactions, conflicts };
     dependencies.metrics.linkState(link.ref, measured);
-    if (!isOverdrawn(input.job, progress)) return;
+    if (!isOverdrawn(input.job, progress) || !(await this.isStillOverdrawn(retained))) return;
     await link.log.end(link.address);
     throw overdrawn(input.job);
+  }
+
+  /** By the ledger: what this writer remembers is old where another has taken the link, and the slot is that one's then. */
+  private async isStillOverdrawn(retained: RetainedLog): Promise<boolean> {
+    const { link, writer, input } = this.parts;
+    const state = await link.applied.read(link.ref);
+    if (state === null || state.generation !== writer.state.generation) return false;
+    return isOverdrawn(input.job, progressOf({ state, retained, special: [] }));
   }
 
   /** Every chunk is there, the log is past every snapshot, and nothing waits: from here on it is one instant of the source. */
