@@ -174,6 +174,10 @@ export const errorTable = {
     retry: 'automatic',
     cure: 'A newer attempt of this chunk took over; nothing to do.',
   },
+  'target.newerLedger': {
+    retry: 'after-fix',
+    cure: 'The ledger on the target (schema `syncline`) was made by a newer syncline: run that version or a later one.',
+  },
   'verify.countDiffers': {
     retry: 'after-fix',
     cure: 'Look for triggers or rules on the target that change rows, then `syncline retry`.',

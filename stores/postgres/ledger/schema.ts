@@ -68,7 +68,17 @@ CREATE TABLE IF NOT EXISTS syncline.batch (
   state text NOT NULL, code text, PRIMARY KEY (job, target, id));
 `;
 
-/** All of ours, and the one that an older version of this program did not make. */
+/**
+ * What the tables above are, as a number that grows with every change of them; a program leaves alone what it does not know.
+ * The first version (without links) and the second wrote none.
+ */
+const ledgerVersion = 3;
+const versionStatements = `
+CREATE TABLE IF NOT EXISTS syncline.version (number int NOT NULL);
+INSERT INTO syncline.version SELECT ${String(ledgerVersion)} WHERE NOT EXISTS (SELECT FROM syncline.version);
+UPDATE syncline.version SET number = ${String(ledgerVersion)} WHERE number < ${String(ledgerVersion)};
+`;
+
 const loadTables = ['load', 'unit', 'ledger', 'dead_letter', 'watermark'];
 const linkTables = [
   'link',
@@ -80,7 +90,8 @@ const linkTables = [
   'dead_change',
   'batch',
 ];
-const newest = 'batch';
+/** Of what links keep, what is made last. */
+const lastOfLinks = 'batch';
 
 /** Two workers may come here at once; IF NOT EXISTS alone would let one of them fail on a unique index. */
 const schemaLock = "pg_catalog.hashtextextended('syncline.schema', 0)";
@@ -92,16 +103,40 @@ export async function expectLedger(sessions: Sessions): Promise<void> {
   if (!known.has(sessions)) await ensureLedger(sessions);
 }
 
-/** Creates what is missing; looks each time, because another worker may have dropped it with its last job. */
+/**
+ * Creates what is missing; looks each time, because another worker may have dropped it with its last job. Throws
+ * `target.newerLedger`.
+ */
 export async function ensureLedger(sessions: Sessions): Promise<void> {
   await sessions.use('ledger', async (session) => {
-    if (!(await hasTable(session, newest))) {
-      await session.query(
-        `BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${schemaLock}); ${statements} ${linkStatements} COMMIT;`,
-      );
+    const found = await versionOf(session);
+    if (found === ledgerVersion) return;
+    if (found < ledgerVersion) {
+      const all = `${statements} ${linkStatements} ${versionStatements}`;
+      await session.query(`BEGIN; SELECT pg_catalog.pg_advisory_xact_lock(${schemaLock}); ${all} COMMIT;`);
     }
+    // A newer program may have been at it at the same time.
+    const now = await versionOf(session);
+    if (now > ledgerVersion) throw newerLedger(sessions.store, now);
   });
   known.add(sessions);
+}
+
+/** 0: it is not there, or says none. */
+async function versionOf(session: Session): Promise<number> {
+  if (!(await hasTable(session, 'version'))) return 0;
+  const rows = await session.query<{ number: number }>(
+    'SELECT max(number)::int AS number FROM syncline.version',
+  );
+  return rows[0]?.number ?? 0;
+}
+
+function newerLedger(store: string, version: number): SynclineError {
+  return new SynclineError(
+    'target.newerLedger',
+    `The ledger on store ${store} is of version ${String(version)}, made by a newer syncline; this one knows version ${String(ledgerVersion)}.`,
+    { details: { store } },
+  );
 }
 
 /** Whether the ledger is there; `plan` and `status` must not create it. */
@@ -111,7 +146,7 @@ export async function hasLedger(session: Session): Promise<boolean> {
 
 /** The same of what links keep: a ledger of an older version lacks it. */
 export async function hasLinks(session: Session): Promise<boolean> {
-  return await hasTable(session, newest);
+  return await hasTable(session, lastOfLinks);
 }
 
 async function hasTable(session: Session, name: string): Promise<boolean> {
@@ -131,7 +166,11 @@ export async function dropLedgerIfEmpty(session: Session): Promise<boolean> {
     await session.query('COMMIT');
     return true;
   }
-  const ours = (await hasLinks(session)) ? [...loadTables, ...linkTables] : loadTables;
+  const ours = [
+    ...loadTables,
+    ...((await hasLinks(session)) ? linkTables : []),
+    ...((await hasTable(session, 'version')) ? ['version'] : []),
+  ];
   try {
     await session.query(
       `SET LOCAL lock_timeout = '1s';

@@ -4,6 +4,7 @@ import { Sessions } from '../../../../stores/postgres/connection.ts';
 import { createLoadLedger } from '../../../../stores/postgres/ledger/load-ledger.ts';
 import { ensureLedger } from '../../../../stores/postgres/ledger/schema.ts';
 import { postgresSettings } from '../../../../stores/postgres/settings.ts';
+import type { OpenLink } from '../../../../stores/spi/log-target.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { createDatabase, type TestDatabase } from '../../../support/postgres.ts';
 import { newLink, ref } from '../apply/link.ts';
@@ -32,6 +33,13 @@ CREATE TABLE IF NOT EXISTS syncline.watermark (
   job text NOT NULL PRIMARY KEY, reached text NOT NULL, load text NOT NULL,
   moved_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp());
 `;
+
+const load = { job: 'old', load: 'l1', run: 'r', sourceStore: 's', targetStore: 't' };
+
+const opening = (): OpenLink => ({
+  ...{ ref, lanes: 1, durable: true, laggingAfterMs: 1 },
+  signal: new AbortController().signal,
+});
 
 const schemaLock = `pg_catalog.hashtextextended('syncline.schema', 0)`;
 
@@ -82,6 +90,15 @@ describe.each([18, 15] as const)('the ledger of the first version, on PostgreSQL
     );
   }
 
+  /** Who waits to be the one that changes it. */
+  async function waiting(): Promise<number> {
+    const locks = await database.query(
+      `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+          AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+    );
+    return locks.length;
+  }
+
   async function tables(): Promise<number> {
     return (await database.query(`SELECT 1 FROM pg_tables WHERE schemaname = 'syncline'`)).length;
   }
@@ -90,7 +107,7 @@ describe.each([18, 15] as const)('the ledger of the first version, on PostgreSQL
     const sessions = program();
     const [ledger, links] = [createLoadLedger(sessions), createLogTarget(sessions)];
     expect(await ledger.watermarks.get('old')).toBe('2026-01-01');
-    expect(await ledger.totals({ job: 'old', load: 'l1' })).toMatchObject({
+    expect(await ledger.totals(load)).toMatchObject({
       unitsDone: 1,
       unitsSkipped: 1,
       rows: 7,
@@ -115,6 +132,17 @@ describe.each([18, 15] as const)('the ledger of the first version, on PostgreSQL
     expect(upgraded.length).toBeGreaterThan(100);
   });
 
+  it('that has links already and says no version gets one, and keeps its links', async () => {
+    const link = await createLogTarget(program()).create(newLink(7));
+    await database.query('DROP TABLE syncline.version');
+    const links = createLogTarget(program());
+    expect(await links.read(ref)).toEqual(link);
+    const writer = await links.open(opening());
+    expect(writer.state).toEqual(link);
+    await writer.close();
+    expect(await database.query('SELECT number FROM syncline.version')).toEqual([{ number: 3 }]);
+  });
+
   it('is brought up to date by several at once, the first version among them, while one commits rows', async () => {
     const writer = await database.connect();
     await writer.query(`BEGIN; INSERT INTO syncline.ledger SELECT job, load, 'public.t2', slice, run, attempt, rows, bytes,
@@ -126,20 +154,14 @@ describe.each([18, 15] as const)('the ledger of the first version, on PostgreSQL
     );
     const newer = Array.from({ length: 4 }, () => createLogTarget(program()).create(newLink(1)));
     // All of them have seen that something is missing.
-    await eventually(async () => {
-      const waiting = await database.query(
-        `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
-            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
-      );
-      return waiting.length === 5;
-    });
+    await eventually(async () => (await waiting()) === 5);
     await gate.query(`SELECT pg_advisory_unlock(${schemaLock})`);
     const made = await Promise.all(newer);
     await older;
     expect(new Set(made.map(({ createdAt }) => createdAt)).size).toBe(1);
-    expect(await tables()).toBe(13);
+    expect(await tables()).toBe(14);
     await writer.query('COMMIT');
-    const { unitsDone } = await createLoadLedger(program()).totals({ job: 'old', load: 'l1' });
+    const { unitsDone } = await createLoadLedger(program()).totals(load);
     expect(unitsDone).toBe(2);
   });
 
@@ -151,5 +173,37 @@ describe.each([18, 15] as const)('the ledger of the first version, on PostgreSQL
       await createLoadLedger(sessions).forget('old');
       expect(await database.query(`SELECT 1 FROM pg_namespace WHERE nspname = 'syncline'`)).toEqual([]);
     }
+  });
+
+  it('of a newer version is refused by whoever would write, and nothing of it is touched', async () => {
+    await ensureLedger(program());
+    await database.query('UPDATE syncline.version SET number = 99; ALTER TABLE syncline.lane ADD newer int');
+    const before = [await shape(), await rows()];
+    const refused = { code: 'target.newerLedger', message: expect.stringContaining('99') as string };
+    const sessions = program();
+    const [ledger, links] = [createLoadLedger(sessions), createLogTarget(sessions)];
+    const failure = { ordinal: 1, chunk: 'c', code: 'store.statement', message: 'no' } as const;
+    for (const writing of [
+      () => links.create(newLink(1)),
+      () => links.restart(newLink(1)),
+      () => links.open(opening()),
+      () => ledger.deadLetters.put(load, failure),
+    ])
+      await expect(writing()).rejects.toMatchObject(refused);
+    expect([await shape(), await rows()]).toEqual(before);
+  });
+
+  it('that a newer program makes of it meanwhile is refused, too', async () => {
+    const gate = await database.connect();
+    await gate.query(`BEGIN; SELECT pg_advisory_xact_lock(${schemaLock})`);
+    const making = createLogTarget(program()).create(newLink(1));
+    making.catch(() => undefined);
+    await eventually(async () => (await waiting()) === 1);
+    await gate.query(
+      'CREATE TABLE syncline.version (number int NOT NULL); INSERT INTO syncline.version VALUES (99); COMMIT',
+    );
+    await expect(making).rejects.toMatchObject({ code: 'target.newerLedger' });
+    expect(await database.query('SELECT number FROM syncline.version')).toEqual([{ number: 99 }]);
+    expect(await database.query('SELECT 1 FROM syncline.link')).toEqual([]);
   });
 });
