@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
-import { inject } from 'vitest';
+import { expect, inject, onTestFinished } from 'vitest';
 import { eventually } from './eventually.ts';
 import './provided.ts';
 
@@ -11,7 +11,7 @@ export interface TestDatabase {
   readonly name: string;
   /** Runs on any of a few sessions: a transaction over several calls needs connect(). int8 and numeric are text. */
   query<Row = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<Row[]>;
-  /** A session of its own; drop() ends it. */
+  /** A session of its own; drop() ends it, and so does the end of the test that asked for it. */
   connect(): Promise<pg.Client>;
   /** Ends every session in it, drops its replication slots, then the database. */
   drop(): Promise<void>;
@@ -68,10 +68,12 @@ export async function createDatabaseOn(serverUrl: string): Promise<TestDatabase>
       client.on('error', () => undefined);
       await client.connect();
       clients.push(client);
+      // A transaction that a failed test leaves open would hold up slots and barriers of every other test on the server.
+      if (expect.getState().currentTestName !== undefined) onTestFinished(() => endOf(client));
       return client;
     },
     drop: async () => {
-      await Promise.all([pool.end(), ...clients.map((client) => client.end().catch(() => undefined))]);
+      await Promise.all([pool.end(), ...clients.map(endOf)]);
       await administrate(serverUrl, [
         `ALTER DATABASE ${name} ALLOW_CONNECTIONS false`,
         `SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '${name}'`,
@@ -80,6 +82,10 @@ export async function createDatabaseOn(serverUrl: string): Promise<TestDatabase>
       ]);
     },
   };
+}
+
+async function endOf(client: pg.Client): Promise<void> {
+  await client.end().catch(() => undefined);
 }
 
 /**
