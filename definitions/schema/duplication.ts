@@ -110,9 +110,9 @@ const batch = z
       .int()
       .min(1)
       .max(10_000_000)
-      .default(50_000)
+      .default(20_000)
       .describe('Most changes of a batch; it ends with the transaction that reaches them.'),
-    bytes: size(1_000, '1KB').prefault('16MB').describe('Most bytes of a batch.'),
+    bytes: size(1_000, '1KB').prefault('8MB').describe('Most bytes of a batch.'),
     every: duration(1, '1ms')
       .prefault('500ms')
       .describe('Longest time that a change waits for its batch to fill.'),

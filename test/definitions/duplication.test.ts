@@ -36,7 +36,7 @@ describe('a duplication', () => {
         ...{ parallel: 4, memoryBytes: 256_000_000, verify: 'digest' },
       },
       log: {
-        ...{ batchChanges: 50_000, batchBytes: 16_000_000, batchEveryMs: 500 },
+        ...{ batchChanges: 20_000, batchBytes: 8_000_000, batchEveryMs: 500 },
         ...{ lanes: 1, laggingAfterMs: 10_000, durability: 'sync', keyless: 'refuse' },
       },
       retention: { maxLogBytes: 50_000_000_000, onExceed: 'stop' },
@@ -91,7 +91,7 @@ onFailure: { mode: skip, attempts: 3 }
       source: { store: 'prod', tables: [{ pattern: 'public.trades' }] },
       targets: [{ store: 'dr' }],
       load: { checkpoint: true, parallel: 4 },
-      log: { batchChanges: 50_000, batchBytes: 16_000_000, batchEveryMs: 500, lanes: 1 },
+      log: { batchChanges: 20_000, batchBytes: 8_000_000, batchEveryMs: 500, lanes: 1 },
       retention: { maxLogBytes: 50_000_000_000, onExceed: 'stop' },
     });
   });
