@@ -8,8 +8,15 @@ export interface ActivityDependencies {
   readonly metrics: ActivityMetrics;
   /** Throws or ends the process at a named point when a test asked for it; otherwise does nothing. */
   readonly fault: FaultPoints;
-  /** Told of every piece of rows, so that the process can free buffers in time. Absent: it does not. */
-  readonly memory?: { passed(bytes: number): void };
+  /** Absent: the process looks after its memory as it does without us. */
+  readonly memory?: PassingMemory;
+}
+
+/** What the process is told of rows on their way, so that it frees their memory in time. */
+export interface PassingMemory {
+  passed(bytes: number): void;
+  /** Changes of a log are held as objects from now on, until the answer is called. */
+  holdsChanges(): () => void;
 }
 
 export interface ActivityLog {

@@ -75,11 +75,13 @@ export class LinkFollower {
       this.writer = writer;
       this.signal = signal;
       await this.routes.refresh();
-      await this.open();
+      const letGo = this.dependencies.memory?.holdsChanges();
       try {
+        await this.open();
         this.doing = 'following';
         return await work();
       } finally {
+        letGo?.();
         await this.close();
       }
     });
