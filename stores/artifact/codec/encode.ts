@@ -36,6 +36,7 @@ export function encode(rows: Readable, options: EncodeOptions): Encoded {
   const packed = compressed(
     counted(piecesOf(rows), (piece) => (tally.raw += piece.length)),
     options,
+    rows,
   );
   const closed = options.key === null ? packed : sealed(packed, options.key);
   const stored = streamOf(
