@@ -47,7 +47,7 @@ export interface PostgresServer {
   restart(): Promise<void>;
 }
 
-const startDeadlineMs = 60_000;
+const startDeadlineMs = 3 * 60_000;
 
 /** Resolves when the server answers. Errors: `store.unsupported` (no binaries), `store.unreachable`. */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {

@@ -36,7 +36,7 @@ export interface TemporalServer {
   kill(): Promise<void>;
 }
 
-const startDeadlineMs = 60_000;
+const startDeadlineMs = 3 * 60_000;
 
 /**
  * Resolves when the namespace answers: the server that TEMPORAL_ADDRESS names, or one of our own that ends with
