@@ -15,6 +15,9 @@ import type { Route } from './route.ts';
  * position is the smallest. A crash in between leaves lanes ahead of it; what they have is left out when the log comes
  * again. A lane's row says something only while it is ahead.
  *
+ * What is put aside (spool, dead letters) is never committed beside lanes: only lane 0 has it, and when the log comes again
+ * its table may be loaded, or nobody may remember that it was refused; then a lane would take for done what is nowhere.
+ *
  * Only keys that are equal by their bytes alone can be hashed. Where rows of different keys depend on each other (other
  * unique constraints, foreign keys), a table stays in lane 0.
  */

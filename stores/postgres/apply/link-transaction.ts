@@ -65,7 +65,8 @@ export class LinkTransaction {
     const segments = this.cut(changes);
     this.lanes.expectSameKeys(this.state, segments);
     this.keysAs = keysOf(segments) ?? this.keysAs;
-    if (this.lanes.count === 1 || this.lanes.solo) await this.runAlone(changes, segments);
+    if (this.lanes.count === 1) await this.runAlone(changes, segments, this.plainCut);
+    else if (this.lanes.solo) await this.runAlone(changes, segments, this.spreadCut);
     else if (this.lanes.canSpread(segments)) await this.runSpread(changes, segments);
     else await this.turnSolo(changes, segments);
   }
@@ -74,11 +75,15 @@ export class LinkTransaction {
   async applyAlone(changes: readonly LogChange[]): Promise<void> {
     if (changes.length === 0) return;
     await this.book.prepare(this.first.session, changes);
-    await this.runAlone(changes, segmentsOf(changes, { ...this.plainCut, within: 'batch' }));
+    // What waited was never a lane's, whatever place the lanes have come to.
+    await this.runAlone(changes, segmentsOf(changes, { ...this.plainCut, within: 'batch' }), this.plainCut);
   }
 
-  private async runAlone(changes: readonly LogChange[], segments: readonly Segment[]): Promise<void> {
-    const cut = this.lanes.count === 1 ? this.plainCut : this.spreadCut;
+  private async runAlone(
+    changes: readonly LogChange[],
+    segments: readonly Segment[],
+    cut: LaneBatch['cut'],
+  ): Promise<void> {
     this.tally.conflicts += await applyBatch(this.first, segments, {
       ...this.batchOf(changes, cut),
       ownRows: (fold) => (cut.spread === null ? fold.rows : fold.rows.filter(({ isDone }) => !isDone)),
@@ -97,13 +102,21 @@ export class LinkTransaction {
     this.tally.conflicts += conflicts.reduce((sum, one) => sum + one, 0);
   }
 
-  /** Rows of several lanes hang together. If some were spread already, everything since the commit is done again. */
+  /** Rows of several lanes hang together. */
   private async turnSolo(changes: readonly LogChange[], segments: readonly Segment[]): Promise<void> {
+    await this.keepTogether();
+    await this.runAlone(changes, segments, this.spreadCut);
+  }
+
+  /**
+   * All that comes up to the commit is lane 0's. If some was spread already, everything since the last commit is done again.
+   * Changes that are put aside (the spool, dead letters) need it: when the log comes again after a lane was ahead, it may
+   * be for the lanes to apply them, and they would take them for done.
+   */
+  async keepTogether(): Promise<void> {
+    if (this.lanes.count === 1 || this.lanes.solo) return;
     this.lanes.solo = true;
-    if (!this.sessions.slice(1).some(({ inTransaction }) => inTransaction)) {
-      await this.runAlone(changes, segments);
-      return;
-    }
+    if (!this.sessions.slice(1).some(({ inTransaction }) => inTransaction)) return;
     for (const session of this.sessions) await session.rollback();
     await this.first.session.query(soloStep(this.state, true).text);
     throw new SynclineError(

@@ -80,6 +80,7 @@ class PostgresLinkWriter implements LinkWriter {
 
   async apply(batch: RoutedBatch): Promise<void> {
     await this.orRollback(async () => {
+      if (batch.spool.length > 0) await this.transaction.keepTogether();
       await this.transaction.apply(batch.apply);
       await this.spool(batch);
       const { tally } = this.transaction;
@@ -185,6 +186,7 @@ class PostgresLinkWriter implements LinkWriter {
     const [first] = changes;
     if (first === undefined) return;
     await this.orRollback(async () => {
+      await this.transaction.keepTogether();
       const tables = new Set(changes.map(({ relation }) => this.tableOf(relation.name)));
       const aside = { transaction: first.transaction, changes, tables: [...tables].sort(), ...why };
       const isNew = await writeLetter(this.letters, aside);
