@@ -52,8 +52,7 @@ export class KeyTable<T> {
     const from = this.starts[index] ?? 0;
     const length = (this.ends[index] ?? 0) - from;
     if (bytes === undefined || length !== key.to - key.from) return false;
-    for (let at = 0; at < length; at += 1)
-      if (bytes[from + at] !== key.bytes[key.from + at]) return false;
+    for (let at = 0; at < length; at += 1) if (bytes[from + at] !== key.bytes[key.from + at]) return false;
     return true;
   }
 
