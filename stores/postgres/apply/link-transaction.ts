@@ -161,7 +161,9 @@ export class LinkTransaction {
         await this.expectMoved(session, [lanes.moveStep(state, lane, move)], ({ count }) => count > 0);
       }),
     );
-    const solo = lanes.solo ? [soloStep(state, false)] : [];
+    // A portion of the spool moves nothing: what could not be spread is still to come.
+    const moves = to > state.position;
+    const solo = lanes.solo && moves ? [soloStep(state, false)] : [];
     const steps = [...solo, ...this.pruneSteps(), moveLinkStep({ state, to, tally, consistentAt, record })];
     const moved = await this.expectMoved(this.first, steps, ({ rows }) => rows.length > 0);
     await how.beforeCommit();
@@ -170,7 +172,7 @@ export class LinkTransaction {
       lanes.committed(this.sessions.indexOf(session), move);
     }
     await this.first.commit();
-    lanes.solo = false;
+    if (moves) lanes.solo = false;
     this.state = linkStateOf(moved as unknown as LinkRow);
     this.batches = Number(moved['batches']);
     this.begun();
