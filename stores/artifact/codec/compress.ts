@@ -1,9 +1,9 @@
-import { pipeline, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { createGzip } from 'node:zlib';
 import type { Compression } from '../../../definitions/contracts/job.ts';
 import { SynclineError } from '../../../definitions/errors.ts';
 import { inBlocks, oneAhead } from './blocks.ts';
-import { piecesOf, streamOf } from './generated-stream.ts';
+import { streamOf, through } from './generated-stream.ts';
 import { frameExtent } from './zstd-frame.ts';
 import { loadZstd, type Zstd } from './zstd.ts';
 
@@ -59,20 +59,11 @@ async function readableFrame(zstd: Zstd, block: Buffer, level: number): Promise<
 }
 
 /** One stream an object: a compressor for each block was half a megabyte each time, and had the collector run for it. */
-async function* gzipped(
+function gzipped(
   pieces: AsyncGenerator<Buffer, void>,
   level: number,
   source: Readable,
 ): AsyncGenerator<Buffer, void> {
-  const input = streamOf(pieces, source);
   // With the most memory (256 KiB more) level 1 was 14 % faster.
-  const gzip = createGzip({ level, memLevel: 9, chunkSize: 256 * 1024 });
-  // What goes wrong is met by whoever reads `gzip`.
-  pipeline(input, gzip, () => undefined);
-  try {
-    yield* piecesOf(gzip);
-  } finally {
-    gzip.destroy();
-    input.destroy();
-  }
+  return through(streamOf(pieces, source), createGzip({ level, memLevel: 9, chunkSize: 256 * 1024 }));
 }

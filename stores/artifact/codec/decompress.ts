@@ -1,9 +1,9 @@
-import { pipeline, type Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import type { Compression } from '../../../definitions/contracts/job.ts';
 import { oneAhead } from './blocks.ts';
 import { corrupt } from './corrupt.ts';
-import { piecesOf, streamOf } from './generated-stream.ts';
+import { streamOf, through } from './generated-stream.ts';
 import { frameBytesAtMost, frameExtent } from './zstd-frame.ts';
 import { loadZstd } from './zstd.ts';
 
@@ -28,16 +28,10 @@ async function* gunzipped(
   options: DecompressOptions,
 ): AsyncGenerator<Buffer, void> {
   const input = streamOf(pieces, options.source);
-  const gunzip = createGunzip({ chunkSize: 256 * 1024 });
-  // What goes wrong is met by whoever reads `gunzip`.
-  pipeline(input, gunzip, () => undefined);
   try {
-    yield* piecesOf(gunzip);
+    yield* through(input, createGunzip({ chunkSize: 256 * 1024 }));
   } catch (problem) {
     throw ofZlib(problem) ? corrupt(options.name, 'not what gzip made', problem) : problem;
-  } finally {
-    gunzip.destroy();
-    input.destroy();
   }
   // zlib takes zeros behind a member for padding and stops; nobody would have looked at the rest.
   if (!input.readableEnded) throw corrupt(options.name, 'bytes follow the end of the compressed data');

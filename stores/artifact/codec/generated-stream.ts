@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { pipeline, Readable, type Transform } from 'node:stream';
 
 /**
  * A generator of bytes as a stream, pulled one piece at a time: nothing is made that nobody asked for.
@@ -44,5 +44,17 @@ export async function* piecesOf(stream: Readable): AsyncGenerator<Buffer, void> 
   for await (const piece of stream as AsyncIterable<unknown>) {
     if (!Buffer.isBuffer(piece)) throw new TypeError('a stream of bytes gave something else');
     yield piece;
+  }
+}
+
+/** What `transform` makes of `input`. Ends with the error of either; both are let go when the reader leaves. */
+export async function* through(input: Readable, transform: Transform): AsyncGenerator<Buffer, void> {
+  // What goes wrong is met by whoever reads `transform`.
+  pipeline(input, transform, () => undefined);
+  try {
+    yield* piecesOf(transform);
+  } finally {
+    transform.destroy();
+    input.destroy();
   }
 }
